@@ -1,0 +1,84 @@
+"""The two matrix products of every linear model.
+
+A layer of K outputs computes the logits ``X @ w`` on its way forward and ``X.T @ errors`` on its
+way back. Both functions take one weight matrix of shape (D, K), or a stack of M of them of shape
+(M, D, K), and then give M results from a single product.
+
+Two ideas for speed live here and nowhere else.
+
+*One product for a stack.* ``[30000, 785] @ [785, 10]`` waits for memory, not for arithmetic. With
+100 columns instead of 10 it takes three times as long, not ten. So the weights of a stack are laid
+side by side, as the columns of one matrix.
+
+*Classes first in memory.* Logits have the shape (N, K), but their memory is laid out as (K, N): each
+class is one contiguous row. The maximum or sum over the classes, ``axis=-1``, then runs over whole
+rows and is many times faster than over K = 10 neighbours. Nobody else needs to know: shapes and axes
+are those of the formulas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+
+def stack_weights(weights: Sequence[Floats]) -> Floats:
+    """Put weight matrices into one stack, side by side in memory.
+
+    Parameters
+    ----------
+    weights : sequence of M arrays of shape (D, K), float
+
+    Returns
+    -------
+    ndarray of shape (M, D, K), float
+        A copy. Its memory is that of a matrix of shape (D, M·K), which `logits` can use as it is.
+    """
+    return np.stack(weights, axis=1).swapaxes(0, 1)
+
+
+def logits(X: Floats, w: Floats) -> Floats:
+    """Compute ``X @ w``.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, D), float
+    w : ndarray of shape (D, K) or (M, D, K), float
+        One weight matrix or a stack of them.
+
+    Returns
+    -------
+    ndarray of shape (N, K) or (M, N, K), float
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    *stack, D, K = w.shape
+    if X.ndim != 2 or X.shape[1] != D:
+        raise ValueError(f"X has shape {X.shape}; expected [N, {D}] to fit w of shape {w.shape}")
+    side_by_side = w.swapaxes(0, -2).reshape(D, -1)
+    classes_first = (X @ side_by_side).T.copy()
+    return classes_first.reshape(*stack, K, len(X)).swapaxes(-1, -2)
+
+
+def weight_gradient(X: Floats, errors: Floats) -> Floats:
+    """Compute ``X.T @ errors``, the gradient for w when `errors` is the one for the logits.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, D), float
+    errors : ndarray of shape (N, K) or (M, N, K), float
+
+    Returns
+    -------
+    ndarray of shape (D, K) or (M, D, K), float
+    """
+    *stack, N, K = errors.shape
+    side_by_side = errors.swapaxes(-1, -2).reshape(-1, N).T
+    return (X.T @ side_by_side).reshape(X.shape[1], *stack, K).swapaxes(0, -2)

@@ -1,0 +1,157 @@
+"""Task 2a: preprocessing, the logistic model, its loss and its gradient check."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linear import Floats, logits, weight_gradient
+
+IMAGE_SIZE = 784
+
+
+def pre_process_images(X: NDArray) -> NDArray[np.float32]:
+    """Scale pixels to -1…1 and append the column of ones of the bias trick.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, 784), integers or floats, values 0 to 255
+
+    Returns
+    -------
+    ndarray of shape (N, 785), float32, values -1 to 1
+        The last column is one, so that the last row of ``w`` is the bias.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another one, or a pixel is outside 0…255 or NaN.
+    """
+    if X.ndim != 2 or X.shape[1] != IMAGE_SIZE:
+        raise ValueError(f"X has shape {X.shape}; expected [N, {IMAGE_SIZE}]")
+    if X.dtype != np.uint8 and not (np.min(X, initial=0) >= 0 and np.max(X, initial=0) <= 255):
+        raise ValueError(f"X has pixels from {X.min()} to {X.max()}; expected 0 to 255")
+    processed = np.empty((len(X), IMAGE_SIZE + 1), dtype=np.float32)
+    pixels = processed[:, :IMAGE_SIZE]
+    np.divide(X, np.float32(127.5), out=pixels, casting="same_kind")
+    pixels -= 1
+    processed[:, IMAGE_SIZE] = 1
+    return processed
+
+
+def sigmoid(z: Floats) -> Floats:
+    """Compute 1 / (1 + exp(-z)) without overflow.
+
+    Parameters
+    ----------
+    z : ndarray of any shape, float
+
+    Returns
+    -------
+    ndarray of the same shape and dtype, values 0 to 1
+    """
+    # exp of a negative number cannot overflow: use exp(-z) for z >= 0 and exp(z) for z < 0.
+    e = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1, e) / (1 + e)
+
+
+def check_targets(targets: NDArray, outputs: Floats) -> None:
+    """Refuse targets that do not belong to the outputs.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (N, K)
+    outputs : ndarray of shape (N, K) or (M, N, K), float
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ. NumPy would broadcast (N,) against (N, 1) to (N, N) without a word.
+    """
+    if targets.shape != outputs.shape[-2:]:
+        raise ValueError(
+            f"targets has shape {targets.shape}; expected {list(outputs.shape[-2:])}, as outputs"
+        )
+
+
+def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
+    """Compute the mean logistic loss C(w) = -1/N Σₙ yⁿ ln ŷⁿ + (1 - yⁿ) ln(1 - ŷⁿ).
+
+    Parameters
+    ----------
+    targets : ndarray of shape (N, 1), values 0 or 1
+        The targets y.
+    outputs : ndarray of shape (N, 1), float, values 0 to 1
+        The probabilities ŷ. With a leading axis of M models, there are M losses.
+
+    Returns
+    -------
+    float
+        Never infinite: an output that was rounded to 0 or 1 counts as the smallest distance from
+        0 or 1 that its dtype can express. Summed in float64.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    check_targets(targets, outputs)
+    float_info = np.finfo(outputs.dtype)
+    ln_y = np.log(np.maximum(outputs, float_info.tiny))
+    ln_not_y = np.log(np.maximum(1 - outputs, float_info.epsneg))
+    return -np.mean(targets * ln_y + (1 - targets) * ln_not_y, axis=(-2, -1), dtype=np.float64)
+
+
+class BinaryModel:
+    """Logistic regression: ŷ = sigmoid(X w).
+
+    Attributes
+    ----------
+    w : ndarray of shape (785, 1), float32, zero at first
+        May be replaced by any float array of this shape; results follow its dtype.
+    grad : ndarray of the shape of `w`, or None before `backward`
+    """
+
+    def __init__(self) -> None:
+        self.w: Floats = np.zeros((IMAGE_SIZE + 1, 1), dtype=np.float32)
+        self.grad: Floats | None = None
+
+    def forward(self, X: Floats) -> Floats:
+        """Compute the outputs ŷ = sigmoid(X w).
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, 785), float
+
+        Returns
+        -------
+        ndarray of shape (N, 1), float, values 0 to 1
+
+        Raises
+        ------
+        ValueError
+            If `X` does not have 785 columns.
+        """
+        return sigmoid(logits(X, self.w))
+
+    def backward(self, X: Floats, outputs: Floats, targets: NDArray) -> None:
+        """Set `grad` to ∂C/∂w = -1/N Σₙ (yⁿ - ŷⁿ) xⁿ (task 1a).
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, 785), float
+        outputs : ndarray of shape (N, 1), float
+            What `forward` gave for `X`.
+        targets : ndarray of shape (N, 1), values 0 or 1
+
+        Raises
+        ------
+        ValueError
+            If `targets` does not have the shape of `outputs`.
+        """
+        check_targets(targets, outputs)
+        self.grad = weight_gradient(X, (outputs - targets) / len(X))
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None

@@ -1,0 +1,152 @@
+"""Task 3a: one-hot encoding, the softmax model, its loss and its gradient check."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linear import Floats, logits, weight_gradient
+from task2a import IMAGE_SIZE, check_targets
+
+NUM_CLASSES = 10
+
+
+def one_hot_encode(Y: NDArray, num_classes: int) -> NDArray[np.float32]:
+    """Turn labels into rows with a single one.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (N, 1), integers, values 0 to num_classes - 1
+    num_classes : int > 0
+
+    Returns
+    -------
+    ndarray of shape (N, num_classes), float32
+        One in the column of the label, zero elsewhere.
+
+    Raises
+    ------
+    ValueError
+        If shape, dtype or values are others.
+    """
+    if Y.ndim != 2 or Y.shape[1] != 1 or Y.dtype.kind not in "iu":
+        raise ValueError(f"Y is {Y.dtype} of shape {Y.shape}; expected integers of [N, 1]")
+    if len(Y) and not (Y.min() >= 0 and Y.max() < num_classes):
+        raise ValueError(
+            f"Y has labels from {Y.min()} to {Y.max()}; expected 0 to {num_classes - 1}"
+        )
+    return np.eye(num_classes, dtype=np.float32)[Y[:, 0]]
+
+
+def softmax(z: Floats) -> Floats:
+    """Compute exp(z_k) / Σⱼ exp(z_j) over the last axis without overflow.
+
+    Parameters
+    ----------
+    z : ndarray of shape (..., K), float
+
+    Returns
+    -------
+    ndarray of the same shape and dtype, values 0 to 1
+        The last axis sums to 1.
+    """
+    # A common shift of all logits cancels out; this one makes the largest exponent 0.
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    e /= e.sum(axis=-1, keepdims=True)
+    return e
+
+
+def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
+    """Compute the mean softmax loss C(w) = -1/N Σₙ Σₖ yₖⁿ ln ŷₖⁿ.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (N, K), values 0 to 1
+        The targets y, usually one-hot.
+    outputs : ndarray of shape (N, K), float, values 0 to 1
+        The probabilities ŷ. With a leading axis of M models, there are M losses.
+
+    Returns
+    -------
+    float
+        Never infinite: an output that was rounded to 0 counts as the smallest normal number of
+        its dtype. Summed in float64.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    check_targets(targets, outputs)
+    ln_y = np.log(np.maximum(outputs, np.finfo(outputs.dtype).tiny))
+    return -np.sum(targets * ln_y, axis=(-2, -1), dtype=np.float64) / len(targets)
+
+
+class SoftmaxModel:
+    """Softmax regression: ŷ = softmax(X w), with an L2 penalty λ Σ w².
+
+    Parameters
+    ----------
+    l2_reg_lambda : float >= 0
+        The weight λ of the penalty.
+
+    Attributes
+    ----------
+    w : ndarray of shape (785, 10), float32, zero at first
+        May be replaced by any float array of this shape; results follow its dtype.
+    grad : ndarray of the shape of `w`, or None before `backward`
+
+    Raises
+    ------
+    ValueError
+        If `l2_reg_lambda` is negative or not finite.
+    """
+
+    def __init__(self, l2_reg_lambda: float) -> None:
+        if not 0 <= l2_reg_lambda < np.inf:
+            raise ValueError(f"l2_reg_lambda is {l2_reg_lambda!r}; expected a number from 0 up")
+        self.l2_reg_lambda = l2_reg_lambda
+        self.w: Floats = np.zeros((IMAGE_SIZE + 1, NUM_CLASSES), dtype=np.float32)
+        self.grad: Floats | None = None
+
+    def forward(self, X: Floats) -> Floats:
+        """Compute the outputs ŷ = softmax(X w).
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, 785), float
+
+        Returns
+        -------
+        ndarray of shape (N, 10), float, values 0 to 1
+            Each row sums to 1.
+
+        Raises
+        ------
+        ValueError
+            If `X` does not have 785 columns.
+        """
+        return softmax(logits(X, self.w))
+
+    def backward(self, X: Floats, outputs: Floats, targets: NDArray) -> None:
+        """Set `grad` to ∂J/∂w = -1/N Σₙ xⁿ (yⁿ - ŷⁿ)ᵀ + 2λw (tasks 1b and 4a).
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, 785), float
+        outputs : ndarray of shape (N, 10), float
+            What `forward` gave for `X`.
+        targets : ndarray of shape (N, 10), values 0 to 1
+
+        Raises
+        ------
+        ValueError
+            If `targets` does not have the shape of `outputs`.
+        """
+        check_targets(targets, outputs)
+        self.grad = weight_gradient(X, (outputs - targets) / len(X))
+        self.grad += 2 * self.l2_reg_lambda * self.w
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None

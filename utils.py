@@ -1,0 +1,196 @@
+"""The two data splits, the batch loader, and the helpers of every figure and file."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mnist
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NUM_TRAIN = 20_000
+NUM_VAL = 10_000
+
+Split = tuple[NDArray, NDArray, NDArray, NDArray]
+
+
+def load_full_mnist(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Split:
+    """Load the first 20 000 training images and all test images.
+
+    Parameters
+    ----------
+    data_dir : path, default=the repository's ``data`` folder
+        Folder with the four IDX files, plain or ``.gz``.
+
+    Returns
+    -------
+    X_train : ndarray of shape (20000, 784), uint8
+    Y_train : ndarray of shape (20000, 1), uint8, values 0 to 9
+    X_val : ndarray of shape (N, 784), uint8
+        All test images, 10 000 of them in MNIST.
+    Y_val : ndarray of shape (N, 1), uint8
+
+    Raises
+    ------
+    ValueError, OSError
+        If a file is missing or not what it should be, see `mnist.load_split`.
+    """
+    X_train, Y_train = mnist.load_split("train", NUM_TRAIN, Path(data_dir))
+    X_val, Y_val = mnist.load_split("t10k", None, Path(data_dir))
+    return X_train, Y_train, X_val, Y_val
+
+
+def load_binary_dataset(
+    class1: int, class2: int, data_dir: str | os.PathLike[str] = mnist.DATA_DIR
+) -> Split:
+    """Load the images of two digits out of `load_full_mnist`.
+
+    Parameters
+    ----------
+    class1 : int in 0 to 9
+        The digit whose target is 1.
+    class2 : int in 0 to 9
+        The digit whose target is 0.
+    data_dir : path, default=the repository's ``data`` folder
+
+    Returns
+    -------
+    X_train, Y_train, X_val, Y_val : ndarrays, uint8
+        Shapes as in `load_full_mnist`, N being the images of the two digits only. Targets are 0 or 1.
+
+    Raises
+    ------
+    ValueError
+        If a class is not one of the ten digits, or both are the same.
+    """
+    for name, value in (("class1", class1), ("class2", class2)):
+        if value not in range(10):
+            raise ValueError(f"{name} is {value!r}; expected a digit from 0 to 9")
+    if class1 == class2:
+        raise ValueError(f"class1 and class2 are both {class1}; expected two different digits")
+    X_train, Y_train, X_val, Y_val = load_full_mnist(data_dir)
+
+    def two_digits(X: NDArray, Y: NDArray) -> tuple[NDArray, NDArray]:
+        chosen = ((Y == class1) | (Y == class2))[:, 0]
+        return X[chosen], (Y[chosen] == class1).astype(np.uint8)
+
+    return *two_digits(X_train, Y_train), *two_digits(X_val, Y_val)
+
+
+def batch_loader(
+    X: NDArray,
+    Y: NDArray,
+    batch_size: int,
+    shuffle: bool = False,
+    drop_last: bool = True,
+    *,
+    rng: np.random.Generator | None = None,
+) -> Iterator[tuple[NDArray, NDArray]]:
+    """Cut a data set into batches.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, ...)
+    Y : ndarray of shape (N, ...)
+    batch_size : int, 1 to N
+    shuffle : bool, default=False
+        Whether to take the samples in a random order.
+    drop_last : bool, default=True
+        Whether to leave out the last batch if it is incomplete.
+    rng : numpy.random.Generator, optional
+        Source of the order; a new one, differently seeded each time, by default.
+
+    Yields
+    ------
+    X_batch : ndarray of shape (batch_size, ...)
+        A copy if shuffled, otherwise a view of `X`.
+    Y_batch : ndarray of shape (batch_size, ...)
+        The targets of the same samples.
+
+    Raises
+    ------
+    ValueError
+        If `X` and `Y` differ in length, or `batch_size` is not 1 to N.
+    """
+    if len(X) != len(Y):
+        raise ValueError(f"Y has {len(Y)} targets; expected {len(X)}, one for each sample of X")
+    if not 1 <= batch_size <= len(X):
+        raise ValueError(f"batch_size is {batch_size}; expected 1 to {len(X)}, the samples in X")
+    order = (rng or np.random.default_rng()).permutation(len(X)) if shuffle else None
+    end = len(X) // batch_size * batch_size if drop_last else len(X)
+    for start in range(0, end, batch_size):
+        batch = slice(start, start + batch_size)
+        if order is None:
+            yield X[batch], Y[batch]
+        else:
+            yield X.take(order[batch], axis=0), Y.take(order[batch], axis=0)
+
+
+def check_positive(name: str, value: float, *, whole: bool = False) -> None:
+    """Refuse a setting that is not a positive finite number.
+
+    Parameters
+    ----------
+    name : str
+        What the error calls it.
+    value : number
+    whole : bool, default=False
+        Whether it has to be an integer as well.
+
+    Raises
+    ------
+    ValueError
+        With the name, the value and what is expected.
+    """
+    if whole and not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{name} is {value!r}; expected a positive integer")
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} is {value!r}; expected a positive {'integer' if whole else 'number'}")
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Let a file be written under a temporary name, and give it its own name once it is whole.
+
+    Parameters
+    ----------
+    path : path
+        The file to write. Its folder is made if it is missing.
+
+    Yields
+    ------
+    pathlib.Path
+        The temporary file in the same folder, with the same ending. If the block raises, it is
+        removed and an older file at `path` stays as it was.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or written to, or `path` is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; expected a file or a free name")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; give this one the permissions of any new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
