@@ -10,20 +10,23 @@ Two ideas for speed live here and nowhere else.
 100 columns instead of 10 it takes three times as long, not ten. So the weights of a stack are laid
 side by side, as the columns of one matrix.
 
-*Classes first in memory.* Logits have the shape (N, K), but their memory is laid out as (K, N): each
-class is one contiguous row. The maximum or sum over the classes, ``axis=-1``, then runs over whole
-rows and is many times faster than over K = 10 neighbours. Nobody else needs to know: shapes and axes
-are those of the formulas.
+*Classes first in memory.* Logits have the shape (N, K), but their memory is laid out as (K, N):
+each class is one contiguous row. The maximum or sum over the classes, ``axis=-1``, then runs over
+whole rows and is many times faster than over K = 10 neighbours. Nobody else needs to know: shapes
+and axes are those of the formulas.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
+# A number for one model; an array of M numbers for a stack of M models.
+PerModel = Any
 
 
 def stack_weights(weights: Sequence[Floats]) -> Floats:

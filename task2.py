@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import cli
 import mnist
-from linear import Floats
+from figures import figure_accuracies, figure_losses, new_figure
+from linear import Floats, PerModel
 from task2a import BinaryModel, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
-from utils import Split, load_binary_dataset
+from utils import Split, load_binary_dataset, plot_loss
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DIGITS = (2, 3)
+LOSS_LIMITS = (0, 0.2)
+ACCURACY_LIMITS = (0.93, 0.99)
 
 
-def accuracy(targets: NDArray, outputs: Floats) -> float | NDArray[np.float64]:
+def accuracy(targets: NDArray, outputs: Floats) -> PerModel:
     """Compute the fraction of samples that are predicted right: 1 if and only if ŷ >= 0.5.
 
     Parameters
@@ -120,3 +128,94 @@ def make_trainer(
         progress=progress,
         should_stop=should_stop,
     )
+
+
+def make_trainers(data: Split, **settings: Any) -> dict[str, LogisticTrainer]:
+    """Make the two trainers of task 2, without and with shuffling.
+
+    Parameters
+    ----------
+    data : tuple of X_train, Y_train, X_val, Y_val
+        As `load_data` gives it.
+    **settings
+        As in `make_trainer`.
+
+    Returns
+    -------
+    dict of str to LogisticTrainer
+    """
+    return {
+        "task2_not_shuffled": make_trainer(data, shuffle=False, **settings),
+        "task2_shuffled": make_trainer(data, shuffle=True, **settings),
+    }
+
+
+def figure_shuffling(trainers: Mapping[str, LogisticTrainer]) -> Figure:
+    """Draw the validation accuracy of several runs against gradient steps (task 2e).
+
+    Parameters
+    ----------
+    trainers : mapping of str to LogisticTrainer
+        After their runs.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_figure("validation accuracy", ACCURACY_LIMITS)
+    for trainer in trainers.values():
+        plot_loss(trainer.val_history["accuracy"], trainer.name)
+        last = max(trainer.val_history["accuracy"])
+        axes.plot(last, trainer.val_history["accuracy"][last], "k|", markersize=12)
+    axes.plot([], [], "k|", markersize=8, label="end of the run")
+    axes.legend(loc="lower right")
+    return figure
+
+
+def draw(trainers: Mapping[str, LogisticTrainer]) -> dict[str, Figure]:
+    """Draw the figures of task 2 as far as there are runs for them.
+
+    Parameters
+    ----------
+    trainers : mapping of str to LogisticTrainer
+        Runs with at least one validation, named as in `make_trainers`.
+
+    Returns
+    -------
+    dict of file name to matplotlib.figure.Figure
+    """
+    figures = {}
+    if "task2_not_shuffled" in trainers:
+        trainer = trainers["task2_not_shuffled"]
+        figures["task2b_binary_train_loss.png"] = figure_losses(trainer, LOSS_LIMITS)
+        figures["task2c_binary_train_accuracy.png"] = figure_accuracies(trainer, ACCURACY_LIMITS)
+    if len(trainers) == 2:
+        figures["task2e_train_accuracy_shuffle_difference.png"] = figure_shuffling(trainers)
+    return figures
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the experiments of task 2 as the command line says; see ``--help``."""
+    parser = cli.make_parser(
+        __doc__,
+        cli.DIGITS_OPTION,
+        cli.DATA_OPTIONS,
+        cli.TRAINING_OPTIONS,
+        cli.OUTPUT_OPTIONS,
+        learning_rate=0.05,
+    )
+    args = parser.parse_args(argv)
+    return cli.run_experiment(
+        args,
+        lambda should_stop: make_trainers(
+            load_data(args.digits, args.data_dir),
+            **cli.training_settings(args),
+            should_stop=should_stop,
+        ),
+        draw,
+        {"model": "logistic", "classes": list(args.digits), "seed": args.seed},
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from linear import Floats, logits, weight_gradient
+from gradient_check import check_gradient
+from linear import Floats, PerModel, logits, weight_gradient
 
 IMAGE_SIZE = 784
 
@@ -74,7 +75,7 @@ def check_targets(targets: NDArray, outputs: Floats) -> None:
         )
 
 
-def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
+def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
     """Compute the mean logistic loss C(w) = -1/N Σₙ yⁿ ln ŷⁿ + (1 - yⁿ) ln(1 - ŷⁿ).
 
     Parameters
@@ -155,3 +156,29 @@ class BinaryModel:
     def zero_grad(self) -> None:
         """Forget the gradient."""
         self.grad = None
+
+
+def gradient_approximation_test(model: BinaryModel, X: Floats, Y: NDArray) -> float:
+    """Check `backward` against central differences of the loss for every weight, in float64.
+
+    Parameters
+    ----------
+    model : BinaryModel
+    X : ndarray of shape (N, 785), float
+    Y : ndarray of shape (N, 1), values 0 or 1
+
+    Returns
+    -------
+    float
+        The largest relative error over all weights.
+
+    Raises
+    ------
+    AssertionError
+        If it is above 1e-6; names the worst weight.
+    """
+
+    def cost(model: BinaryModel, X: Floats, Y: NDArray) -> float:
+        return cross_entropy_loss(Y, model.forward(X))
+
+    return check_gradient(model, X, Y, cost)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+import cli
 import mnist
-from linear import Floats
+from figures import figure_accuracies, figure_losses
+from linear import Floats, PerModel
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
 from trainer import BaseTrainer
 from utils import Split, load_full_mnist
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOSS_LIMITS = (0.2, 0.6)
+ACCURACY_LIMITS = (0.89, 0.93)
 
 
 def one_hot_arg_max(outputs: Floats) -> NDArray[np.bool_]:
@@ -35,7 +44,7 @@ def one_hot_arg_max(outputs: Floats) -> NDArray[np.bool_]:
     return is_max
 
 
-def accuracy(targets: NDArray, outputs: Floats) -> float | NDArray[np.float64]:
+def accuracy(targets: NDArray, outputs: Floats) -> PerModel:
     """Compute the fraction of samples whose largest output is the one of their class.
 
     Parameters
@@ -135,3 +144,54 @@ def make_trainer(
         progress=progress,
         should_stop=should_stop,
     )
+
+
+def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
+    """Draw the figures of task 3.
+
+    Parameters
+    ----------
+    trainers : mapping of str to SoftmaxTrainer
+        A run with at least one validation, or none.
+
+    Returns
+    -------
+    dict of file name to matplotlib.figure.Figure
+    """
+    figures = {}
+    for trainer in trainers.values():
+        figures["task3b_softmax_train_loss.png"] = figure_losses(trainer, LOSS_LIMITS)
+        figures["task3c_softmax_train_accuracy.png"] = figure_accuracies(trainer, ACCURACY_LIMITS)
+    return figures
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the experiment of task 3 as the command line says; see ``--help``."""
+    parser = cli.make_parser(
+        __doc__, cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS, learning_rate=0.01
+    )
+    parser.add_argument(
+        "--l2",
+        type=cli.NON_NEGATIVE,
+        default=0.0,
+        metavar="LAMBDA",
+        help="weight of the L2 penalty (default: 0)",
+    )
+    args = parser.parse_args(argv)
+    return cli.run_experiment(
+        args,
+        lambda should_stop: {
+            "task3_softmax": make_trainer(
+                load_data(args.data_dir),
+                l2_reg_lambda=args.l2,
+                **cli.training_settings(args),
+                should_stop=should_stop,
+            )
+        },
+        draw,
+        {"model": "softmax", "classes": list(range(NUM_CLASSES)), "seed": args.seed},
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

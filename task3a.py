@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from linear import Floats, logits, weight_gradient
+from gradient_check import check_gradient
+from linear import Floats, PerModel, logits, weight_gradient
 from task2a import IMAGE_SIZE, check_targets
 
 NUM_CLASSES = 10
@@ -56,7 +57,7 @@ def softmax(z: Floats) -> Floats:
     return e
 
 
-def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
+def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
     """Compute the mean softmax loss C(w) = -1/N Σₙ Σₖ yₖⁿ ln ŷₖⁿ.
 
     Parameters
@@ -150,3 +151,30 @@ class SoftmaxModel:
     def zero_grad(self) -> None:
         """Forget the gradient."""
         self.grad = None
+
+
+def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: NDArray) -> float:
+    """Check `backward` against central differences of J(w) for every weight, in float64.
+
+    Parameters
+    ----------
+    model : SoftmaxModel
+    X : ndarray of shape (N, 785), float
+    Y : ndarray of shape (N, 10), values 0 to 1
+
+    Returns
+    -------
+    float
+        The largest relative error over all weights.
+
+    Raises
+    ------
+    AssertionError
+        If it is above 1e-6; names the worst weight.
+    """
+
+    def cost(model: SoftmaxModel, X: Floats, Y: NDArray) -> float:
+        penalty = model.l2_reg_lambda * float(np.sum(model.w**2))
+        return cross_entropy_loss(Y, model.forward(X)) + penalty
+
+    return check_gradient(model, X, Y, cost)

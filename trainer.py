@@ -5,10 +5,10 @@ the accuracy of its model, and inherits the step and the loop.
 
 Two ideas for speed live here, and neither changes a result.
 
-*Validations wait for each other.* Early stopping cannot end a run before its best validation loss is
-``patience`` validations old. If it is k old, the next ``patience - k`` validations can all be taken
-before anything has to be decided. So the weights at these points are kept and evaluated in one
-product.
+*Validations wait for each other.* Early stopping cannot end a run before its best validation loss
+is ``patience`` validations old. If it is k old, the next ``patience - k`` validations can all be
+taken before anything has to be decided. So the weights at these points are kept and evaluated in
+one product.
 
 *Runs share their batches.* Runs that see the same batches in the same order, such as those for
 several values of λ, make each step together: one gather and two products serve them all.
@@ -22,13 +22,13 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from linear import Floats, stack_weights
+from linear import Floats, PerModel, stack_weights
 from utils import batch_loader, check_positive
 
 History = dict[str, dict[int, float]]
@@ -42,11 +42,13 @@ class Model(Protocol):
     """What a trainer needs of a model; `w` and `grad` may have a leading axis of M models."""
 
     w: Floats
-    grad: Floats | None
+    grad: Any
 
-    def forward(self, X: Floats) -> Floats: ...
+    def forward(self, X: Floats) -> Floats:
+        """Compute the outputs."""
 
-    def backward(self, X: Floats, outputs: Floats, targets: NDArray) -> None: ...
+    def backward(self, X: Floats, outputs: Floats, targets: NDArray) -> None:
+        """Set `grad`."""
 
 
 def stack_models(models: Sequence[Model], weights: Sequence[Floats]) -> Model:
@@ -63,11 +65,11 @@ def stack_models(models: Sequence[Model], weights: Sequence[Floats]) -> Model:
     model
         Its `w` has shape (M, D, K). It shares nothing with `models`.
     """
-    stack = copy.copy(models[0])
+    stack: Any = copy.copy(models[0])
     stack.w = stack_weights(weights)
     if hasattr(stack, "l2_reg_lambda"):
-        lambdas = [model.l2_reg_lambda for model in models]
-        stack.l2_reg_lambda = np.array(lambdas, dtype=stack.w.dtype).reshape(-1, 1, 1)
+        lambdas = np.array([vars(model)["l2_reg_lambda"] for model in models])
+        stack.l2_reg_lambda = lambdas.astype(stack.w.dtype).reshape(-1, 1, 1)
     return stack
 
 
@@ -77,8 +79,8 @@ class BaseTrainer(abc.ABC):
     The training loss is recorded at every step, before the step's update. The validation loss and
     both accuracies are recorded five times an epoch, whenever
     ``step % (batches_per_epoch // 5) == 0``, after that step's update. The run stops at the first
-    validation for which the best validation loss is `patience` validations old. However it ends, the
-    model gets the weights of its best validation.
+    validation for which the best validation loss is `patience` validations old. However it ends,
+    the model gets the weights of its best validation.
 
     Parameters
     ----------
@@ -168,12 +170,12 @@ class BaseTrainer(abc.ABC):
 
     @staticmethod
     @abc.abstractmethod
-    def loss(targets: NDArray, outputs: Floats) -> float | NDArray[np.float64]:
+    def loss(targets: NDArray, outputs: Floats) -> PerModel:
         """Compute the mean loss: a float, or M of them for outputs of shape (M, N, K)."""
 
     @staticmethod
     @abc.abstractmethod
-    def accuracy(targets: NDArray, outputs: Floats) -> float | NDArray[np.float64]:
+    def accuracy(targets: NDArray, outputs: Floats) -> PerModel:
         """Compute the fraction that is predicted right, for outputs as in `loss`."""
 
     def train(self, num_epochs: int) -> tuple[History, History]:
@@ -197,7 +199,7 @@ class BaseTrainer(abc.ABC):
         train_together([self], num_epochs)
         return self.train_history, self.val_history
 
-    def train_step(self, X_batch: Floats, Y_batch: NDArray) -> float | NDArray[np.float64]:
+    def train_step(self, X_batch: Floats, Y_batch: NDArray) -> PerModel:
         """Make one step of gradient descent.
 
         Parameters
@@ -228,7 +230,6 @@ class BaseTrainer(abc.ABC):
             One for each of the weights.
         """
         stack = stack_models([self.model] * len(weights), weights)
-        sums = np.zeros((3, len(weights)))
         loss_sums, train_hits, val_hits = np.zeros((3, len(weights)))
         for X, Y in blocks(self.X_val, self.Y_val):
             outputs = stack.forward(X)
@@ -244,6 +245,40 @@ class BaseTrainer(abc.ABC):
                 strict=True,
             )
         )
+
+    def summary(self) -> dict[str, object]:
+        """Describe a finished run by its weights, those of the best validation.
+
+        Returns
+        -------
+        dict
+            "ended", "stop_step", "stop_epoch", "best_step", "val_loss", "train_accuracy",
+            "val_accuracy", "seconds"; and "train_loss", the mean loss of the batches since the
+            validation before the best one.
+
+        Raises
+        ------
+        ValueError
+            If the run had no validation.
+        """
+        if self.best_step is None:
+            raise ValueError(f"the run {self.name!r} had no validation; expected at least one")
+        batch_losses = [
+            loss
+            for step, loss in self.train_history["loss"].items()
+            if self.best_step - self.steps_per_validation < step <= self.best_step
+        ]
+        return {
+            "ended": self.ended,
+            "stop_step": self.stop_step,
+            "stop_epoch": self.stop_epoch,
+            "best_step": self.best_step,
+            "train_loss": sum(batch_losses) / len(batch_losses),
+            "val_loss": self.best_loss,
+            "train_accuracy": self.train_history["accuracy"][self.best_step],
+            "val_accuracy": self.val_history["accuracy"][self.best_step],
+            "seconds": self.seconds,
+        }
 
     def _start(self) -> None:
         self.train_history: History = {"loss": {}, "accuracy": {}}
@@ -268,9 +303,13 @@ class BaseTrainer(abc.ABC):
     def _validate(self) -> None:
         """Take the waiting validations in their order, as if each had been made at its step."""
         waiting, self._waiting = self._waiting, {}
+        if not waiting:
+            return
         for (step, w), (val_loss, train_accuracy, val_accuracy) in zip(
             waiting.items(), self.evaluate(list(waiting.values())), strict=True
         ):
+            if not math.isfinite(val_loss):
+                raise self._divergence("validation loss", step)
             self.val_history["loss"][step] = val_loss
             self.val_history["accuracy"][step] = val_accuracy
             self.train_history["accuracy"][step] = train_accuracy
@@ -282,11 +321,23 @@ class BaseTrainer(abc.ABC):
         if self._best_age == self.patience:
             self._end("early stopping")
 
+    def _divergence(self, what: str, step: int) -> FloatingPointError:
+        advice = "choose a smaller learning rate"
+        l2_reg_lambda = getattr(self.model, "l2_reg_lambda", 0)
+        if self.learning_rate * l2_reg_lambda >= 1:
+            # The penalty alone multiplies the weights by 1 - 2 · learning_rate · l2_reg_lambda.
+            advice += f", below 1/l2_reg_lambda = {1 / l2_reg_lambda:g}"
+        return FloatingPointError(
+            f"{self.name}: the {what} is no longer finite at step {step} with learning rate"
+            f" {self.learning_rate:g}; {advice}"
+        )
+
     def _end(self, reason: str) -> None:
         if self.ended:
             return
         self.ended = reason
-        if self._waiting:
+        # A run that was cut short still looks at what waits, and keeps the best of it.
+        with contextlib.suppress(FloatingPointError):
             self._validate()
         self.model.w = self._best_w.copy()
         self.seconds = time.perf_counter() - self._started_at
@@ -351,12 +402,16 @@ def train_together(trainers: Sequence[BaseTrainer], num_epochs: int) -> None:
                     if not still_running:
                         break
                     if len(still_running) < len(running):
-                        weights = [w for t, w in zip(running, lead.model.w) if not t.ended]
+                        weights = [
+                            w for t, w in zip(running, lead.model.w, strict=True) if not t.ended
+                        ]
                         running = still_running
                         lead.model = stack_models([t.model for t in running], weights)
                 if lead.should_stop is not None and lead.should_stop():
                     reason = "interrupted"
                     break
+            for trainer in running:
+                trainer._validate()
         except FloatingPointError:
             reason = "diverged"
             raise
@@ -407,16 +462,10 @@ def check_finite(trainers: Sequence[BaseTrainer], losses: NDArray, weights: Floa
         With the run, its step, its learning rate and what to do.
     """
     for trainer, loss, w in zip(trainers, losses, weights, strict=True):
-        if np.isfinite(loss) and np.isfinite(w).all():
-            continue
-        advice = "choose a smaller learning rate"
-        l2_reg_lambda = getattr(trainer.model, "l2_reg_lambda", 0)
-        if trainer.learning_rate * l2_reg_lambda >= 1:
-            advice += f", below 1/l2_reg_lambda = {1 / l2_reg_lambda:g}"
-        raise FloatingPointError(
-            f"{trainer.name} diverged at step {trainer.stop_step} with learning rate"
-            f" {trainer.learning_rate:g}: loss or weights are no longer finite; {advice}"
-        )
+        if not np.isfinite(loss):
+            raise trainer._divergence("training loss", trainer.stop_step)
+        if not np.isfinite(w).all():
+            raise trainer._divergence("weight update", trainer.stop_step)
 
 
 def check_same_batches(trainers: Sequence[BaseTrainer]) -> None:

@@ -1,4 +1,4 @@
-"""The two data splits, the batch loader, and the helpers of every figure and file."""
+"""The two data splits, the batch loader, and small helpers that every module may use."""
 
 from __future__ import annotations
 
@@ -8,18 +8,13 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 import mnist
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 NUM_TRAIN = 20_000
-NUM_VAL = 10_000
 
 Split = tuple[NDArray, NDArray, NDArray, NDArray]
 
@@ -66,7 +61,7 @@ def load_binary_dataset(
     Returns
     -------
     X_train, Y_train, X_val, Y_val : ndarrays, uint8
-        Shapes as in `load_full_mnist`, N being the images of the two digits only. Targets are 0 or 1.
+        Shapes as in `load_full_mnist`, with the images of the two digits only. Targets are 0 or 1.
 
     Raises
     ------
@@ -81,7 +76,7 @@ def load_binary_dataset(
     X_train, Y_train, X_val, Y_val = load_full_mnist(data_dir)
 
     def two_digits(X: NDArray, Y: NDArray) -> tuple[NDArray, NDArray]:
-        chosen = ((Y == class1) | (Y == class2))[:, 0]
+        chosen = np.isin(Y[:, 0], (class1, class2))
         return X[chosen], (Y[chosen] == class1).astype(np.uint8)
 
     return *two_digits(X_train, Y_train), *two_digits(X_val, Y_val)
@@ -126,14 +121,12 @@ def batch_loader(
         raise ValueError(f"Y has {len(Y)} targets; expected {len(X)}, one for each sample of X")
     if not 1 <= batch_size <= len(X):
         raise ValueError(f"batch_size is {batch_size}; expected 1 to {len(X)}, the samples in X")
-    order = (rng or np.random.default_rng()).permutation(len(X)) if shuffle else None
     end = len(X) // batch_size * batch_size if drop_last else len(X)
-    for start in range(0, end, batch_size):
-        batch = slice(start, start + batch_size)
-        if order is None:
-            yield X[batch], Y[batch]
-        else:
-            yield X.take(order[batch], axis=0), Y.take(order[batch], axis=0)
+    batches = (slice(start, start + batch_size) for start in range(0, end, batch_size))
+    if not shuffle:
+        return ((X[batch], Y[batch]) for batch in batches)
+    order = (rng or np.random.default_rng()).permutation(len(X))
+    return ((X.take(order[batch], axis=0), Y.take(order[batch], axis=0)) for batch in batches)
 
 
 def check_positive(name: str, value: float, *, whole: bool = False) -> None:
@@ -155,7 +148,55 @@ def check_positive(name: str, value: float, *, whole: bool = False) -> None:
     if whole and not isinstance(value, (int, np.integer)):
         raise ValueError(f"{name} is {value!r}; expected a positive integer")
     if not 0 < value < math.inf:
-        raise ValueError(f"{name} is {value!r}; expected a positive {'integer' if whole else 'number'}")
+        raise ValueError(f"{name} is {value!r}; expected a positive number")
+
+
+def plot_loss(
+    loss_dict: Mapping[int, float],
+    label: str | None = None,
+    npoints_to_average: int = 1,
+    plot_variance: bool = True,
+) -> None:
+    """Draw a history on the current axes.
+
+    Parameters
+    ----------
+    loss_dict : mapping of step to value
+        A loss or an accuracy.
+    label : str, optional
+        What the legend calls it.
+    npoints_to_average : int > 0, default=1
+        Draw the mean of so many neighbouring points in the place of each of them. Points that are
+        left over at the end are not drawn.
+    plot_variance : bool, default=True
+        Whether to shade one standard deviation around such means.
+
+    Raises
+    ------
+    ValueError
+        If `npoints_to_average` is not positive.
+    """
+    import matplotlib.pyplot as plt
+
+    check_positive("npoints_to_average", npoints_to_average, whole=True)
+    num_means = len(loss_dict) // npoints_to_average
+    num_points = num_means * npoints_to_average
+    steps = np.array(list(loss_dict.keys())[:num_points]).reshape(num_means, npoints_to_average)
+    values = np.array(list(loss_dict.values())[:num_points]).reshape(steps.shape)
+    if npoints_to_average > 1 and label is not None:
+        label = f"{label}, mean of {npoints_to_average} steps"
+    (line,) = plt.plot(steps.mean(axis=1), values.mean(axis=1), label=label)
+    if npoints_to_average > 1 and plot_variance:
+        mean, deviation = values.mean(axis=1), values.std(axis=1)
+        plt.fill_between(
+            steps.mean(axis=1),
+            mean - deviation,
+            mean + deviation,
+            color=line.get_color(),
+            alpha=0.25,
+            linewidth=0,
+            label="± one standard deviation",
+        )
 
 
 @contextlib.contextmanager
@@ -191,6 +232,6 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,0 +1,62 @@
+# make report   execute report.ipynb from scratch, write report.pdf and report.html
+# make test     run all tests
+# make figures  run the three experiments in the terminal
+# make lab      open the notebook in JupyterLab
+# make refresh  execute report.ipynb and store its outputs in it
+# make study    repeat the experiments over 20 seeds, write study.csv
+# make bench    compare with the frameworks, write benchmarks/results.md
+# make lint     ruff and mypy
+# make clean    remove what the above have made, except .venv
+.PHONY: report test figures lab refresh study bench lint clean
+.DEFAULT_GOAL := report
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.venv/.installed: requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/.installed-dev: .venv/.installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+.venv-bench/.installed: requirements.txt requirements-bench.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+report: .venv/.installed
+	$(BIN)/python export_report.py
+
+test: .venv/.installed
+	$(BIN)/python -m pytest
+
+figures: .venv/.installed
+	$(BIN)/python task2.py
+	$(BIN)/python task3.py
+	$(BIN)/python task4.py
+
+lab: .venv/.installed-dev
+	$(BIN)/jupyter lab report.ipynb
+
+refresh: .venv/.installed
+	$(BIN)/python export_report.py --refresh
+
+study: .venv/.installed
+	$(BIN)/python study.py
+
+bench: .venv-bench/.installed
+	.venv-bench/bin/python benchmarks/bench.py
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+clean:
+	rm -rf figures weights report.pdf report.html .study_cache
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

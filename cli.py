@@ -1,0 +1,370 @@
+"""What the command lines share: options, Ctrl-C, tables, files and errors."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import mnist
+from figures import save_figure, use_style
+from trainer import BaseTrainer, train_together
+from weights import save_weights
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def number(
+    kind: type[int] | type[float], expected: str, accepts: Callable[[Any], bool]
+) -> Callable[[str], Any]:
+    """Make a function for argparse that turns text into a number and refuses senseless ones.
+
+    Parameters
+    ----------
+    kind : int or float
+    expected : str
+        What the error says is expected.
+    accepts : callable
+        Whether a number is a sensible one.
+
+    Returns
+    -------
+    callable
+    """
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not accepts(value):
+            raise argparse.ArgumentTypeError(f"{text!r} given; expected {expected}")
+        return value
+
+    return parse
+
+
+POSITIVE_INT = number(int, "an integer from 1 up", lambda value: value >= 1)
+NATURAL = number(int, "an integer from 0 up", lambda value: value >= 0)
+POSITIVE = number(float, "a number above 0", lambda value: 0 < value < math.inf)
+NON_NEGATIVE = number(float, "a number from 0 up", lambda value: 0 <= value < math.inf)
+DIGIT = number(int, "a digit from 0 to 9", lambda value: value in range(10))
+
+Options = Mapping[str, Mapping[str, Any]]
+
+DATA_OPTIONS: Options = {
+    "--data-dir": {
+        "type": Path,
+        "default": mnist.DATA_DIR,
+        "metavar": "DIR",
+        "help": "folder with the four IDX files of a data set in MNIST's layout, plain or .gz"
+        " (default: the repository's MNIST)",
+    },
+    "--seed": {
+        "type": NATURAL,
+        "default": 0,
+        "metavar": "N",
+        "help": "seed of everything random (default: %(default)s)",
+    },
+    "--quiet": {"action": "store_true", "help": "print nothing but errors"},
+}
+TRAINING_OPTIONS: Options = {
+    "--epochs": {
+        "type": POSITIVE_INT,
+        "default": 500,
+        "metavar": "N",
+        "help": "the most epochs to train (default: %(default)s)",
+    },
+    "--learning-rate": {
+        "type": POSITIVE,
+        "metavar": "RATE",
+        "help": "(default: %(default)s)",
+    },
+    "--batch-size": {
+        "type": POSITIVE_INT,
+        "default": 128,
+        "metavar": "N",
+        "help": "samples in a batch (default: %(default)s)",
+    },
+    "--patience": {
+        "type": POSITIVE_INT,
+        "default": 10,
+        "metavar": "N",
+        "help": "stop when the best validation loss is N validations old (default: %(default)s)",
+    },
+}
+OUTPUT_OPTIONS: Options = {
+    "--figures": {
+        "type": Path,
+        "default": Path("figures"),
+        "metavar": "DIR",
+        "help": "folder for the figures (default: %(default)s)",
+    },
+    "--weights": {
+        "type": Path,
+        "default": Path("weights"),
+        "metavar": "DIR",
+        "help": "folder for the trained weights (default: %(default)s)",
+    },
+    "--show": {"action": "store_true", "help": "open the figures in windows, too"},
+}
+DIGITS_OPTION: Options = {
+    "--digits": {
+        "type": DIGIT,
+        "nargs": 2,
+        "default": (2, 3),
+        "metavar": ("ONE", "ZERO"),
+        "help": "the digit of target 1 and the digit of target 0 (default: 2 3)",
+    },
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message to standard error and end with exit code 2."""
+        self.exit(EXIT_ERROR, f"{self.prog}: error: {message}\n")
+
+
+def make_parser(description: str | None, *groups: Options, **defaults: object) -> Parser:
+    """Make a parser out of groups of options.
+
+    Parameters
+    ----------
+    description : str
+        What ``--help`` says first.
+    *groups : mapping of option to the arguments of ``add_argument``
+    **defaults
+        Defaults of options that differ from task to task.
+
+    Returns
+    -------
+    Parser
+    """
+    parser = Parser(description=description, allow_abbrev=False)
+    for group in groups:
+        for option, arguments in group.items():
+            parser.add_argument(option, **arguments)
+    parser.set_defaults(**defaults)
+    return parser
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Run a command line and turn what goes wrong into one line and an exit code.
+
+    Parameters
+    ----------
+    main : callable
+        Returns the exit code.
+
+    Raises
+    ------
+    SystemExit
+        With that exit code; 2 after an error; 130 after Ctrl-C.
+    """
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, has seen enough. Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_ERROR
+    except KeyboardInterrupt:
+        fail("interrupted")
+        code = EXIT_INTERRUPTED
+    except OSError as error:
+        described = error.strerror and error.filename
+        fail(f"{error.filename}: {error.strerror}" if described else str(error))
+        code = EXIT_ERROR
+    except (ArithmeticError, AssertionError, ValueError) as error:
+        fail(str(error))
+        code = EXIT_ERROR
+    sys.exit(code)
+
+
+def fail(message: str) -> None:
+    """Print an error as one line to standard error."""
+    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def finish_step_on_ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C be asked for instead of raising; the second one raises as ever.
+
+    Yields
+    ------
+    callable
+        Tells whether Ctrl-C was pressed; meant as `should_stop` of a trainer.
+    """
+    pressed = threading.Event()
+    usual = signal.getsignal(signal.SIGINT)
+
+    def first_ctrl_c(signal_number: int, frame: object) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, usual)
+
+    # A command that was started with Ctrl-C ignored, by `nohup` for instance, goes on ignoring it.
+    if usual is signal.default_int_handler:
+        signal.signal(signal.SIGINT, first_ctrl_c)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def training_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Pick the settings of a trainer out of the arguments."""
+    return {
+        "learning_rate": args.learning_rate,
+        "batch_size": args.batch_size,
+        "patience": args.patience,
+        "seed": args.seed,
+        "progress": not args.quiet,
+    }
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder if it is missing, and see that files can be written to it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+
+    Raises
+    ------
+    OSError
+        If that is not possible. Better said before the training than after it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: is a file; expected a folder or a free name")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def run_experiment(
+    args: argparse.Namespace,
+    make_trainers: Callable[[Callable[[], bool]], Mapping[str, BaseTrainer]],
+    draw: Callable[[Mapping[str, Any]], Mapping[str, Figure]],
+    settings: Mapping[str, object],
+    *,
+    together: bool = False,
+) -> int:
+    """Train, print a table, and write weights and figures, even if the training was cut short.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        With the `TRAINING_OPTIONS` and `OUTPUT_OPTIONS`.
+    make_trainers : callable
+        Gets `should_stop`; returns the trainers by the names of their weights files.
+    draw : callable
+        Gets those trainers that got somewhere; returns the figures by file name.
+    settings : mapping
+        What the weights files keep besides that which the trainer knows.
+    together : bool, default=False
+        Whether all trainers train on the same batches.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Raises
+    ------
+    FloatingPointError
+        If a training diverged, after all that was done has been written.
+    OSError
+        If a file cannot be written.
+    """
+    import matplotlib
+
+    if not args.show:
+        matplotlib.use("Agg")
+    use_style()
+    check_folder(args.figures)
+    check_folder(args.weights)
+    divergence = None
+    with finish_step_on_ctrl_c() as should_stop:
+        trainers = make_trainers(should_stop)
+        try:
+            runs = list(trainers.values())
+            for group in [runs] if together else [[run] for run in runs]:
+                train_together(group, args.epochs)
+                if should_stop():
+                    break
+        except FloatingPointError as error:
+            divergence = error
+    done = {name: trainer for name, trainer in trainers.items() if trainer.val_history["loss"]}
+    if not args.quiet:
+        print(format_table(list(done.values())))
+    cut_short = [t for t in done.values() if t.ended in ("interrupted", "diverged")]
+    note = f"{cut_short[0].ended} at step {cut_short[0].stop_step}" if cut_short else ""
+    for name, trainer in done.items():
+        path = args.weights / f"{name}.npz"
+        save_weights(path, trainer, settings)
+        if not args.quiet:
+            print(f"wrote {path}")
+    for name, figure in draw(done).items():
+        save_figure(figure, args.figures / name, note)
+        if not args.quiet:
+            print(f"wrote {args.figures / name}")
+    if divergence is not None:
+        raise divergence
+    if args.show:
+        import matplotlib.pyplot as plt
+
+        plt.show()
+    if should_stop():
+        fail("interrupted; the weights of the best validations so far were kept")
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def format_table(trainers: Sequence[BaseTrainer]) -> str:
+    """Describe finished runs in a small table.
+
+    Parameters
+    ----------
+    trainers : sequence of BaseTrainer
+        Runs with at least one validation.
+
+    Returns
+    -------
+    str
+        One line for the headings and one for each run.
+    """
+    columns: dict[str, list[str]] = {"run": [trainer.name for trainer in trainers]}
+    formats = {
+        "ended": "{}",
+        "stop_step": "{}",
+        "stop_epoch": "{}",
+        "best_step": "{}",
+        "train_loss": "{:.4f}",
+        "val_loss": "{:.4f}",
+        "train_accuracy": "{:.2%}",
+        "val_accuracy": "{:.2%}",
+        "seconds": "{:.1f} s",
+    }
+    summaries = [trainer.summary() for trainer in trainers]
+    for key, form in formats.items():
+        columns[key.replace("_", " ")] = [form.format(summary[key]) for summary in summaries]
+    widths = [max(map(len, [heading, *cells])) for heading, cells in columns.items()]
+    rows = [list(columns), *zip(*columns.values(), strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

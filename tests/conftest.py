@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+
+import task2
+import task3
+from utils import Split
+
+# Hypothesis keeps failing examples for the next run; the repository's folder is not its place.
+hypothesis.configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis")
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def binary_data() -> Split:
+    return read_only(task2.load_data())
+
+
+@pytest.fixture(scope="session")
+def full_data() -> Split:
+    return read_only(task3.load_data())
+
+
+def read_only(data: Split) -> Split:
+    for part in data:
+        part.flags.writeable = False
+    return data
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import warnings
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import pytest
+import sklearn.metrics
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit
+from scipy.special import softmax as scipy_softmax
+from sklearn.linear_model import LogisticRegression
+
+import task2
+import task2a
+import task3
+import task3a
+from linear import logits, stack_weights, weight_gradient
+
+DTYPES = st.sampled_from([np.float32, np.float64])
+
+
+@st.composite
+def logit_arrays(draw, min_classes, max_classes):
+    num_classes = draw(st.integers(min_classes, max_classes))
+    shape = (draw(st.integers(1, 8)), num_classes)
+    dtype = draw(DTYPES)
+    width = np.finfo(dtype).bits
+    return draw(hnp.arrays(dtype, shape, elements=st.floats(-1e4, 1e4, width=width)))
+
+
+@given(logit_arrays(1, 1))
+def test_sigmoid_is_the_logistic_function_without_a_warning(z):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        outputs = task2a.sigmoid(z)
+    assert outputs.dtype == z.dtype
+    np.testing.assert_allclose(
+        outputs, expit(z), rtol=1e-5, atol=np.finfo(z.dtype).tiny, equal_nan=False
+    )
+
+
+@given(logit_arrays(2, 12))
+def test_softmax_rows_sum_to_one_without_a_warning(z):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        outputs = task3a.softmax(z)
+    assert outputs.dtype == z.dtype
+    assert np.all(outputs >= 0)
+    np.testing.assert_allclose(outputs.sum(axis=-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(outputs, scipy_softmax(z, axis=-1), rtol=1e-4, atol=1e-30)
+
+
+@given(logit_arrays(2, 12), st.integers(-1000, 1000))
+def test_softmax_does_not_change_if_all_logits_are_shifted(z, shift):
+    z = np.round(z).astype(np.float64)
+    np.testing.assert_allclose(task3a.softmax(z + shift), task3a.softmax(z), rtol=1e-12)
+
+
+@given(logit_arrays(1, 1), st.data())
+def test_logistic_loss_is_finite_without_a_warning(z, data):
+    targets = data.draw(hnp.arrays(np.float32, z.shape, elements=st.sampled_from([0.0, 1.0])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss = task2a.cross_entropy_loss(targets, task2a.sigmoid(z))
+    assert 0 <= loss < np.inf
+    assert isinstance(loss, float)
+
+
+@given(logit_arrays(2, 12), st.data())
+def test_softmax_loss_is_finite_without_a_warning(z, data):
+    labels = data.draw(hnp.arrays(np.int64, (len(z), 1), elements=st.integers(0, z.shape[1] - 1)))
+    targets = task3a.one_hot_encode(labels, z.shape[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss = task3a.cross_entropy_loss(targets, task3a.softmax(z))
+    assert 0 <= loss < np.inf
+    assert isinstance(loss, float)
+
+
+def test_losses_of_fresh_models_are_those_of_guessing(binary_data, full_data):
+    X, Y = (part[:100] for part in binary_data[:2])
+    loss = task2a.cross_entropy_loss(Y, task2a.BinaryModel().forward(X))
+    assert loss == pytest.approx(np.log(2), rel=1e-7)
+    X, Y = (part[:100] for part in full_data[:2])
+    loss = task3a.cross_entropy_loss(Y, task3a.SoftmaxModel(0).forward(X))
+    assert loss == pytest.approx(np.log(10), rel=1e-7)
+
+
+def test_logistic_probabilities_loss_and_accuracy_agree_with_scikit_learn(binary_data):
+    X, Y = binary_data[2:]
+    oracle = LogisticRegression(C=0.01, fit_intercept=False, max_iter=200)
+    oracle.fit(X[:500].astype(np.float64), Y[:500, 0])
+    model = task2a.BinaryModel()
+    model.w = oracle.coef_.T
+    outputs = model.forward(X)
+    expected = oracle.predict_proba(X)[:, 1:]
+    np.testing.assert_allclose(outputs, expected, rtol=1e-9)
+    assert task2a.cross_entropy_loss(Y, outputs) == pytest.approx(
+        sklearn.metrics.log_loss(Y[:, 0], expected[:, 0]), rel=1e-9
+    )
+    assert task2.calculate_accuracy(X, Y, model) == oracle.score(X, Y[:, 0])
+
+
+@pytest.mark.parametrize("l2_reg_lambda", [0.01, 0.5])
+def test_softmax_gradient_vanishes_at_the_optimum_of_scikit_learn(full_data, l2_reg_lambda):
+    X, Y = (part[:1500].astype(np.float64) for part in full_data[:2])
+    oracle = LogisticRegression(
+        C=1 / (2 * l2_reg_lambda * len(X)), fit_intercept=False, tol=1e-9, max_iter=5000
+    )
+    oracle.fit(X, Y.argmax(axis=1))
+    model = task3a.SoftmaxModel(l2_reg_lambda)
+    model.backward(X, model.forward(X), Y)
+    gradient_at_zero = np.abs(model.grad).max()
+    model.w = oracle.coef_.T
+    outputs = model.forward(X)
+    model.backward(X, outputs, Y)
+    assert np.abs(model.grad).max() < 1e-6 * gradient_at_zero
+
+    expected = oracle.predict_proba(X)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-9)
+    assert task3a.cross_entropy_loss(Y, outputs) == pytest.approx(
+        sklearn.metrics.log_loss(Y.argmax(axis=1), expected), rel=1e-9
+    )
+    assert task3.calculate_accuracy(X, Y, model) == oracle.score(X, Y.argmax(axis=1))
+
+
+def test_logistic_gradient_vanishes_at_the_optimum_of_scikit_learn(binary_data):
+    X, Y = (part[:1500].astype(np.float64) for part in binary_data[:2])
+    l2_reg_lambda = 0.01
+    oracle = LogisticRegression(
+        C=1 / (2 * l2_reg_lambda * len(X)), fit_intercept=False, tol=1e-9, max_iter=5000
+    )
+    oracle.fit(X, Y[:, 0])
+    model = task2a.BinaryModel()
+    model.w = oracle.coef_.T
+    model.backward(X, model.forward(X), Y)
+    np.testing.assert_allclose(model.grad + 2 * l2_reg_lambda * model.w, 0, atol=1e-7)
+
+
+@given(
+    hnp.arrays(np.float32, (7, 5), elements=st.sampled_from([-1.0, 0.0, 0.5, 0.75, 2.0])),
+)
+def test_one_hot_arg_max_is_the_arg_max_even_if_outputs_are_equal(outputs):
+    expected = np.eye(5, dtype=bool)[np.argmax(outputs, axis=-1)]
+    np.testing.assert_array_equal(task3.one_hot_arg_max(outputs), expected)
+
+
+def test_a_fresh_softmax_model_predicts_zero_for_every_image(full_data):
+    X, Y = full_data[2:]
+    accuracy = task3.calculate_accuracy(X, Y, task3a.SoftmaxModel(0))
+    assert accuracy == Y[:, 0].mean(dtype=np.float64)
+
+
+def test_a_fresh_logistic_model_predicts_one_for_every_image(binary_data):
+    X, Y = binary_data[2:]
+    accuracy = task2.calculate_accuracy(X, Y, task2a.BinaryModel())
+    assert accuracy == Y.mean(dtype=np.float64)
+
+
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 6))
+def test_a_stack_of_weights_gives_what_each_of_them_gives(M, K, N, D):
+    rng = np.random.default_rng(M + 10 * K + 100 * N + 1000 * D)
+    X = rng.normal(size=(N, D))
+    weights = list(rng.normal(size=(M, D, K)))
+    errors = rng.normal(size=(M, N, K))
+    stacked = logits(X, stack_weights(weights))
+    gradients = weight_gradient(X, errors)
+    for m in range(M):
+        np.testing.assert_allclose(logits(X, weights[m]), X @ weights[m], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(stacked[m], X @ weights[m], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(gradients[m], X.T @ errors[m], rtol=1e-12, atol=1e-12)
+
+
+def test_pre_process_images_scales_pixels_and_appends_ones():
+    X = np.tile(np.arange(256, dtype=np.uint8), (2, 4))[:, :784]
+    processed = task2a.pre_process_images(X)
+    assert processed.shape == (2, 785)
+    assert processed.dtype == np.float32
+    np.testing.assert_allclose(processed[:, :784], X / 255 * 2 - 1, atol=1e-6)
+    assert processed.min() == -1
+    assert processed.max() == 1
+    assert np.all(processed[:, 784] == 1)
+    np.testing.assert_array_equal(task2a.pre_process_images(X.astype(np.float64)), processed)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.zeros((2, 785), np.uint8), r"X has shape \(2, 785\); expected \[N, 784\]"),
+        (np.zeros(784, np.uint8), r"X has shape \(784,\)"),
+        (np.full((1, 784), np.nan), "pixels from nan to nan; expected 0 to 255"),
+        (np.full((1, 784), 256.0), "from 256.0 to 256.0; expected 0 to 255"),
+        (np.full((1, 784), -1), "from -1 to -1; expected 0 to 255"),
+    ],
+)
+def test_pre_process_images_refuses_what_is_no_image(X, message):
+    with pytest.raises(ValueError, match=message):
+        task2a.pre_process_images(X)
+
+
+def test_one_hot_encode_marks_the_label():
+    encoded = task3a.one_hot_encode(np.array([[1], [0], [2]], dtype=np.uint8), 3)
+    np.testing.assert_array_equal(encoded, [[0, 1, 0], [1, 0, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("Y", "message"),
+    [
+        (np.array([[10]]), "labels from 10 to 10; expected 0 to 9"),
+        (np.array([[-1]]), "labels from -1 to -1; expected 0 to 9"),
+        (np.array([1, 2]), r"shape \(2,\); expected integers of \[N, 1\]"),
+        (np.array([[1.0]]), "Y is float64"),
+    ],
+)
+def test_one_hot_encode_refuses_what_is_no_label(Y, message):
+    with pytest.raises(ValueError, match=message):
+        task3a.one_hot_encode(Y, 10)
+
+
+@pytest.mark.parametrize("model", [task2a.BinaryModel(), task3a.SoftmaxModel(0)])
+def test_models_refuse_shapes_that_do_not_fit(model):
+    with pytest.raises(ValueError, match=r"X has shape \(3, 784\); expected \[N, 785\]"):
+        model.forward(np.zeros((3, 784), np.float32))
+    X = np.zeros((3, 785), np.float32)
+    outputs = model.forward(X)
+    with pytest.raises(ValueError, match=r"targets has shape \(3,\); expected \[3, "):
+        model.backward(X, outputs, np.zeros(3))
+
+
+@pytest.mark.parametrize("module", [task2a, task3a])
+def test_losses_refuse_targets_of_another_shape(module):
+    with pytest.raises(ValueError, match=r"targets has shape \(3,\); expected \[3, 1\]"):
+        module.cross_entropy_loss(np.zeros(3), np.full((3, 1), 0.5))
+
+
+@pytest.mark.parametrize("l2_reg_lambda", [-1, np.nan, np.inf])
+def test_softmax_model_refuses_a_senseless_penalty(l2_reg_lambda):
+    with pytest.raises(ValueError, match="l2_reg_lambda is .*; expected a number from 0 up"):
+        task3a.SoftmaxModel(l2_reg_lambda)

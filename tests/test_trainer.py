@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import copy
+import signal
+import threading
+
+import numpy as np
+import pytest
+import reference_trainer
+
+import cli
+import task2
+import task2a
+import task3
+import task3a
+import task4
+from trainer import train_together
+
+NUM_TRAIN, NUM_VAL = 1500, 500
+
+
+@pytest.fixture(scope="module")
+def small_binary_data(binary_data):
+    X, Y, X_val, Y_val = binary_data
+    return X[:NUM_TRAIN], Y[:NUM_TRAIN], X_val[:NUM_VAL], Y_val[:NUM_VAL]
+
+
+@pytest.fixture(scope="module")
+def small_full_data(full_data):
+    X, Y, X_val, Y_val = full_data
+    return X[:NUM_TRAIN], Y[:NUM_TRAIN], X_val[:NUM_VAL], Y_val[:NUM_VAL]
+
+
+def logistic_trainer(data, shuffle=False, **settings):
+    settings = {"patience": 10, "rng": np.random.default_rng(0)} | settings
+    return task2.LogisticTrainer(task2a.BinaryModel(), 0.05, 32, shuffle, *data, **settings)
+
+
+def softmax_trainer(data, shuffle=True, l2_reg_lambda=0.0, learning_rate=0.05, **settings):
+    settings = {"patience": 10, "rng": np.random.default_rng(0)} | settings
+    model = task3a.SoftmaxModel(l2_reg_lambda)
+    return task3.SoftmaxTrainer(model, learning_rate, 32, shuffle, *data, **settings)
+
+
+def in_float64(trainer):
+    for part in ("X_train", "Y_train", "X_val", "Y_val"):
+        setattr(trainer, part, getattr(trainer, part).astype(np.float64))
+    trainer.model.w = trainer.model.w.astype(np.float64)
+    return trainer
+
+
+def assert_same_run(trainer, reference, tolerance=1e-6):
+    train_history, val_history, stop_step, stop_epoch, best_step, best_w = reference
+    assert (trainer.stop_step, trainer.stop_epoch) == (stop_step, stop_epoch)
+    assert trainer.best_step == best_step
+    for history, expected in (
+        (trainer.train_history, train_history),
+        (trainer.val_history, val_history),
+    ):
+        assert list(history["loss"]) == list(expected["loss"])
+        np.testing.assert_allclose(
+            list(history["loss"].values()), list(expected["loss"].values()), tolerance, tolerance
+        )
+        assert history["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-12)
+    np.testing.assert_allclose(trainer.model.w, best_w, atol=10 * tolerance)
+
+
+# In float64 rounding does not matter, so that the runs must agree far beyond 1e-6.
+@pytest.mark.parametrize("patience", [1, 2, 3, 10])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_logistic_run_is_that_of_the_reference(small_binary_data, shuffle, patience):
+    trainer = in_float64(logistic_trainer(small_binary_data, shuffle, patience=patience))
+    reference = reference_trainer.train(trainer, 12)
+    trainer.train(12)
+    assert_same_run(trainer, reference, 1e-11)
+
+
+@pytest.mark.parametrize("patience", [1, 2, 5, 10])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("l2_reg_lambda", [0.0, 0.01, 1.0])
+def test_softmax_run_is_that_of_the_reference(small_full_data, shuffle, l2_reg_lambda, patience):
+    trainer = in_float64(
+        softmax_trainer(small_full_data, shuffle, l2_reg_lambda, patience=patience)
+    )
+    reference = reference_trainer.train(trainer, 6)
+    trainer.train(6)
+    assert_same_run(trainer, reference, 1e-11)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_the_full_logistic_runs_are_those_of_the_reference(binary_data, shuffle):
+    trainer = task2.make_trainer(binary_data, shuffle=shuffle)
+    reference = reference_trainer.train(trainer, 500)
+    trainer.train(500)
+    assert trainer.ended == "early stopping"
+    assert_same_run(trainer, reference)
+
+
+def test_the_full_runs_for_large_penalties_are_those_of_the_reference(full_data):
+    for l2_reg_lambda in (0.1, 1.0):
+        trainer = task3.make_trainer(full_data, l2_reg_lambda=l2_reg_lambda)
+        reference = reference_trainer.train(trainer, 500)
+        trainer.train(500)
+        assert trainer.ended == "early stopping"
+        assert_same_run(trainer, reference)
+
+
+def test_runs_that_train_together_are_those_of_the_reference(small_full_data):
+    data = tuple(part.astype(np.float64) for part in small_full_data)
+    trainers = [
+        softmax_trainer(data, l2_reg_lambda=l2_reg_lambda, patience=patience)
+        for l2_reg_lambda, patience in ((0.0, 10), (1.0, 2), (0.1, 3), (1.0, 1), (0.01, 10))
+    ]
+    for trainer in trainers:
+        trainer.model.w = trainer.model.w.astype(np.float64)
+    references = [reference_trainer.train(trainer, 6) for trainer in trainers]
+    train_together(trainers, 6)
+    assert len({trainer.stop_step for trainer in trainers}) > 2
+    for trainer, reference in zip(trainers, references, strict=True):
+        assert_same_run(trainer, reference, 1e-11)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_assignments_logistic_run_stops_where_it_should(binary_data, dtype):
+    trainer = task2.make_trainer(
+        tuple(part.astype(dtype) for part in binary_data), shuffle=False, patience=10
+    )
+    trainer.model.w = trainer.model.w.astype(dtype)
+    train_history, val_history = trainer.train(500)
+    assert trainer.ended == "early stopping"
+    assert (trainer.stop_step, trainer.stop_epoch, trainer.best_step) == (1038, 33, 978)
+    assert trainer.best_loss == pytest.approx(0.0656904876, abs=1e-6)
+    assert val_history["loss"][978] == min(val_history["loss"].values()) == trainer.best_loss
+    assert val_history["loss"][1038] == pytest.approx(0.0657718775, abs=1e-6)
+    assert list(train_history["loss"]) == list(range(1039))
+    assert list(val_history["loss"]) == list(range(0, 1039, 6))
+    # The weights are those of step 978: they give its loss, and differ from those of step 1038.
+    X_val, Y_val = trainer.X_val, trainer.Y_val
+    assert task2a.cross_entropy_loss(Y_val, trainer.model.forward(X_val)) == pytest.approx(
+        trainer.best_loss, abs=1e-7
+    )
+
+
+def test_the_kept_weights_are_those_right_after_the_best_step(binary_data):
+    kept = task2.make_trainer(binary_data, shuffle=False)
+    kept.train(500)
+    by_hand = task2.make_trainer(binary_data, shuffle=False)
+    X, Y = binary_data[:2]
+    for step in range(978 + 1):
+        rows = slice(step % 31 * 128, (step % 31 + 1) * 128)
+        by_hand.train_step(X[rows], Y[rows])
+    np.testing.assert_allclose(kept.model.w, by_hand.model.w, rtol=1e-5, atol=1e-6)
+
+
+def test_runs_with_the_same_seed_are_the_same_and_others_are_not(small_full_data):
+    runs = [
+        softmax_trainer(small_full_data, rng=np.random.default_rng(seed)).train(2)
+        for seed in (1, 1, 2)
+    ]
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+def test_training_twice_starts_a_new_history_from_the_present_weights(small_binary_data):
+    trainer = logistic_trainer(small_binary_data)
+    first = trainer.train(1)
+    second = trainer.train(1)
+    assert list(first[0]["loss"]) == list(second[0]["loss"])
+    assert second[0]["loss"][0] < first[0]["loss"][0]
+
+
+def test_a_run_that_reaches_the_last_epoch_keeps_its_best_weights(small_binary_data):
+    trainer = logistic_trainer(small_binary_data)
+    trainer.train(2)
+    assert trainer.ended == "last epoch"
+    assert (trainer.stop_step, trainer.stop_epoch) == (2 * (NUM_TRAIN // 32) - 1, 1)
+    assert trainer.best_loss == min(trainer.val_history["loss"].values())
+
+
+def test_training_does_not_change_its_data(small_full_data):
+    copies = copy.deepcopy(small_full_data)
+    softmax_trainer(small_full_data, l2_reg_lambda=0.1).train(1)
+    for part, before in zip(small_full_data, copies, strict=True):
+        np.testing.assert_array_equal(part, before)
+
+
+def test_summary_describes_the_kept_weights(small_full_data):
+    trainer = softmax_trainer(small_full_data)
+    trainer.train(3)
+    summary = trainer.summary()
+    X, Y, X_val, Y_val = small_full_data
+    assert summary["train_accuracy"] == task3.calculate_accuracy(X, Y, trainer.model)
+    assert summary["val_accuracy"] == task3.calculate_accuracy(X_val, Y_val, trainer.model)
+    losses = [trainer.train_history["loss"][trainer.best_step - i] for i in range(46 // 5)]
+    assert summary["train_loss"] == pytest.approx(np.mean(losses))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("learning_rate", [3.0, 1e3, 1e30, 1e38])
+def test_divergence_ends_the_run_with_an_error_and_the_best_weights(small_full_data, learning_rate):
+    trainer = softmax_trainer(small_full_data, l2_reg_lambda=1.0, learning_rate=learning_rate)
+    with pytest.raises(FloatingPointError, match="is no longer finite at step") as raised:
+        trainer.train(50)
+    assert f"step {trainer.stop_step} with learning rate {learning_rate:g}" in str(raised.value)
+    assert "choose a smaller learning rate, below 1/l2_reg_lambda = 1" in str(raised.value)
+    assert trainer.ended == "diverged"
+    assert np.isfinite(trainer.model.w).all()
+    assert np.isfinite(list(trainer.val_history["loss"].values())).all()
+    if trainer.best_step is not None:
+        X_val, Y_val = small_full_data[2:]
+        loss = task3a.cross_entropy_loss(Y_val, trainer.model.forward(X_val))
+        assert loss == pytest.approx(trainer.best_loss, rel=1e-5)
+
+
+def test_should_stop_ends_the_run_after_the_step(small_full_data):
+    asked = []
+
+    def should_stop():
+        asked.append(True)
+        return len(asked) == 20
+
+    trainer = softmax_trainer(small_full_data, should_stop=should_stop)
+    trainer.train(50)
+    assert trainer.ended == "interrupted"
+    assert trainer.stop_step == 19
+    assert list(trainer.val_history["loss"]) == [0, 9, 18]
+    assert trainer.best_step == 18
+
+
+def test_an_exception_in_a_run_leaves_the_best_weights(small_full_data):
+    def should_stop():
+        if trainer.stop_step == 30:
+            raise KeyboardInterrupt
+        return False
+
+    trainer = softmax_trainer(small_full_data, should_stop=should_stop)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(50)
+    assert trainer.ended == "interrupted"
+    assert trainer.best_step == 27
+    loss = task3a.cross_entropy_loss(small_full_data[3], trainer.model.forward(small_full_data[2]))
+    assert loss == pytest.approx(trainer.best_loss, rel=1e-6)
+
+
+def test_the_first_ctrl_c_lets_the_step_finish_and_the_second_one_does_not():
+    before = signal.getsignal(signal.SIGINT)
+    with cli.finish_step_on_ctrl_c() as should_stop:
+        assert not should_stop()
+        signal.raise_signal(signal.SIGINT)
+        assert should_stop()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_training_works_in_a_thread(small_binary_data):
+    trainer = logistic_trainer(small_binary_data)
+    thread = threading.Thread(target=trainer.train, args=(1,))
+    thread.start()
+    thread.join()
+    assert trainer.ended == "last epoch"
+
+
+def test_progress_is_silent_if_standard_error_is_no_terminal(small_binary_data, capfd):
+    logistic_trainer(small_binary_data, progress=True).train(1)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"learning_rate": 0}, "learning_rate is 0; expected a positive number"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0"),
+        ({"learning_rate": np.nan}, "learning_rate is nan"),
+        ({"batch_size": 0}, "batch_size is 0; expected a positive number"),
+        ({"batch_size": 1.5}, "batch_size is 1.5; expected a positive integer"),
+        ({"batch_size": 301}, "makes 4 batches of the 1500 training samples; expected at least 5"),
+        ({"batch_size": 1501}, "batch_size is 1501"),
+        ({"patience": 0}, "patience is 0; expected a positive number"),
+        ({"X_train": np.zeros((NUM_TRAIN, 784))}, r"X_train is float64 of shape \(1500, 784\)"),
+        ({"X_train": np.zeros((NUM_TRAIN, 785), np.uint8)}, "X_train is uint8"),
+        ({"X_val": np.full((NUM_VAL, 785), np.nan)}, "X_val has infinite or NaN values"),
+        ({"Y_train": np.zeros(NUM_TRAIN)}, r"Y_train has shape \(1500,\); expected \[1500, 10\]"),
+        ({"Y_val": np.full((NUM_VAL, 10), 2)}, "Y_val has values from 2 to 2; expected 0 to 1"),
+    ],
+)
+def test_trainer_refuses_settings_that_make_no_sense(small_full_data, setting, message):
+    names = ("X_train", "Y_train", "X_val", "Y_val")
+    settings = {
+        "model": task3a.SoftmaxModel(0),
+        "learning_rate": 0.01,
+        "batch_size": 32,
+        "shuffle_dataset": True,
+        **dict(zip(names, small_full_data, strict=True)),
+    }
+    with pytest.raises(ValueError, match=message):
+        task3.SoftmaxTrainer(**(settings | setting))
+
+
+def test_train_refuses_zero_epochs(small_binary_data):
+    with pytest.raises(ValueError, match="num_epochs is 0"):
+        logistic_trainer(small_binary_data).train(0)
+
+
+@pytest.mark.parametrize(
+    ("other", "setting"),
+    [
+        ({"learning_rate": 0.1}, "learning_rate"),
+        ({"shuffle": False}, "shuffle_dataset"),
+        ({"rng": np.random.default_rng(1)}, "rng"),
+    ],
+)
+def test_runs_on_different_batches_cannot_train_together(small_full_data, other, setting):
+    trainers = [softmax_trainer(small_full_data), softmax_trainer(small_full_data, **other)]
+    with pytest.raises(ValueError, match=f"trainers differ in {setting}"):
+        train_together(trainers, 1)
+
+
+def test_squared_norm_is_the_penalty_that_the_gradient_check_confirms(rng):
+    w = rng.normal(size=(785, 10)).astype(np.float32)
+    assert task4.squared_norm(w) == pytest.approx(np.linalg.norm(w.astype(np.float64)) ** 2)
