@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
 import mnist
 from figures import save_figure, use_style
 from trainer import BaseTrainer, train_together
@@ -90,7 +92,7 @@ TRAINING_OPTIONS: Options = {
     "--learning-rate": {
         "type": POSITIVE,
         "metavar": "RATE",
-        "help": "(default: %(default)s)",
+        "help": "step size of gradient descent (default: %(default)s)",
     },
     "--batch-size": {
         "type": POSITIVE_INT,
@@ -223,6 +225,28 @@ def finish_step_on_ctrl_c() -> Iterator[Callable[[], bool]]:
         yield pressed.is_set
     finally:
         signal.signal(signal.SIGINT, usual)
+
+
+def check(args: argparse.Namespace, what: str, passed: bool | np.bool_) -> None:
+    """Report a check that passed, or end with the one that failed.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        With the `DATA_OPTIONS`.
+    what : str
+        The function that is checked, and the result.
+    passed : bool
+
+    Raises
+    ------
+    AssertionError
+        If it failed.
+    """
+    if not passed:
+        raise AssertionError(f"failed: {what}")
+    if not args.quiet:
+        print(f"passed: {what}")
 
 
 def training_settings(args: argparse.Namespace) -> dict[str, Any]:

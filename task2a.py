@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gradient_check import check_gradient
+from gradient_check import TOLERANCE, check_gradient
 from linear import Floats, PerModel, logits, weight_gradient
+from utils import load_binary_dataset
 
 IMAGE_SIZE = 784
+NUM_CHECKED = 100
 
 
 def pre_process_images(X: NDArray) -> NDArray[np.float32]:
@@ -182,3 +186,53 @@ def gradient_approximation_test(model: BinaryModel, X: Floats, Y: NDArray) -> fl
         return cross_entropy_loss(Y, model.forward(X))
 
     return check_gradient(model, X, Y, cost)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check this module on real images as the command line says; see ``--help``."""
+    # cli imports weights, which imports this module.
+    import cli
+
+    parser = cli.make_parser(
+        "Check preprocessing, model, loss and gradient of task 2a on real images.",
+        cli.DIGITS_OPTION,
+        cli.DATA_OPTIONS,
+    )
+    args = parser.parse_args(argv)
+    class1, class2 = args.digits
+    images, targets, _, _ = load_binary_dataset(class1, class2, args.data_dir)
+    images, targets = images[:NUM_CHECKED], targets[:NUM_CHECKED]
+    X = pre_process_images(images)
+    cli.check(
+        args,
+        f"pre_process_images: {images.shape} {images.dtype} becomes {X.shape}, values"
+        f" {X.min():g} to {X.max():g}, last column ones",
+        X.shape == (len(images), IMAGE_SIZE + 1)
+        and -1 <= X.min() < X.max() <= 1
+        and np.all(X[:, -1] == 1),
+    )
+    model = BinaryModel()
+    outputs = model.forward(X)
+    cli.check(args, "forward: outputs are 0.5 while all weights are zero", np.all(outputs == 0.5))
+    loss = cross_entropy_loss(targets, outputs)
+    cli.check(
+        args,
+        f"cross_entropy_loss: {loss:.6f} = ln 2 while all weights are zero",
+        bool(np.isclose(loss, np.log(2))),
+    )
+    rng = np.random.default_rng(args.seed)
+    for what, w in (("zero", model.w), ("random", rng.normal(scale=0.05, size=model.w.shape))):
+        model.w = w
+        error = gradient_approximation_test(model, X, targets)
+        cli.check(
+            args,
+            f"backward: {what} weights, largest relative error of {w.size} derivatives {error:.1e}",
+            error <= TOLERANCE,
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    import cli
+
+    cli.run(main)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from gradient_check import check_gradient
+from gradient_check import TOLERANCE, check_gradient
 from linear import Floats, PerModel, logits, weight_gradient
-from task2a import IMAGE_SIZE, check_targets
+from task2a import IMAGE_SIZE, NUM_CHECKED, check_targets, pre_process_images
+from utils import load_full_mnist
 
 NUM_CLASSES = 10
 
@@ -178,3 +181,54 @@ def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: NDArray) -> f
         return cross_entropy_loss(Y, model.forward(X)) + penalty
 
     return check_gradient(model, X, Y, cost)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check this module on real images as the command line says; see ``--help``."""
+    # cli imports weights, which imports this module.
+    import cli
+
+    parser = cli.make_parser(
+        "Check one-hot encoding, model, loss and gradient of task 3a on real images.",
+        cli.DATA_OPTIONS,
+    )
+    args = parser.parse_args(argv)
+    images, labels, _, _ = load_full_mnist(args.data_dir)
+    X, labels = pre_process_images(images[:NUM_CHECKED]), labels[:NUM_CHECKED]
+    targets = one_hot_encode(labels, NUM_CLASSES)
+    cli.check(
+        args,
+        f"one_hot_encode: {labels.shape} becomes {targets.shape}, a single one in each row",
+        np.all(targets.sum(axis=1) == 1) and np.all(targets.argmax(axis=1) == labels[:, 0]),
+    )
+    model = SoftmaxModel(0.0)
+    outputs = model.forward(X)
+    cli.check(
+        args,
+        "forward: outputs are 0.1 while all weights are zero",
+        bool(np.allclose(outputs, 1 / NUM_CLASSES)),
+    )
+    loss = cross_entropy_loss(targets, outputs)
+    cli.check(
+        args,
+        f"cross_entropy_loss: {loss:.6f} = ln 10 while all weights are zero",
+        bool(np.isclose(loss, np.log(NUM_CLASSES))),
+    )
+    rng = np.random.default_rng(args.seed)
+    for l2_reg_lambda in (0.0, 0.1):
+        model = SoftmaxModel(l2_reg_lambda)
+        model.w = rng.normal(scale=0.05, size=model.w.shape)
+        error = gradient_approximation_test(model, X, targets)
+        cli.check(
+            args,
+            f"backward: λ = {l2_reg_lambda:g}, random weights, largest relative error of"
+            f" {model.w.size} derivatives {error:.1e}",
+            error <= TOLERANCE,
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    import cli
+
+    cli.run(main)

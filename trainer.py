@@ -322,6 +322,7 @@ class BaseTrainer(abc.ABC):
             self._end("early stopping")
 
     def _divergence(self, what: str, step: int) -> FloatingPointError:
+        self._end("diverged")
         advice = "choose a smaller learning rate"
         l2_reg_lambda = getattr(self.model, "l2_reg_lambda", 0)
         if self.learning_rate * l2_reg_lambda >= 1:
@@ -412,10 +413,7 @@ def train_together(trainers: Sequence[BaseTrainer], num_epochs: int) -> None:
                     break
             for trainer in running:
                 trainer._validate()
-        except FloatingPointError:
-            reason = "diverged"
-            raise
-        except KeyboardInterrupt:
+        except BaseException:
             reason = "interrupted"
             raise
         finally:

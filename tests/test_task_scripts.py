@@ -1,0 +1,305 @@
+"""Runs the scripts as commands, as a user does: in a folder of their own, without a display."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import matplotlib.image
+import matplotlib.pyplot as plt
+import numpy as np
+import pexpect
+import pytest
+
+import cli
+import mnist
+import utils
+import weights
+
+ROOT = Path(utils.__file__).parent
+FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+
+FIGURES = {
+    "task2.py": [
+        "task2b_binary_train_loss.png",
+        "task2c_binary_train_accuracy.png",
+        "task2e_train_accuracy_shuffle_difference.png",
+    ],
+    "task3.py": ["task3b_softmax_train_loss.png", "task3c_softmax_train_accuracy.png"],
+    "task4.py": [
+        "task4b_softmax_weight.png",
+        "task4c_l2_reg_accuracy.png",
+        "task4e_l2_reg_norms.png",
+    ],
+}
+SCRIPTS = ["task2a.py", "task2.py", "task3a.py", "task3.py", "task4.py"]
+
+
+def run(folder, script, *arguments, **options):
+    environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
+    return subprocess.run(
+        [sys.executable, str(ROOT / script), *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        **options,
+    )
+
+
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, capfd):
+    """Run a command line in this process: quicker than `run`, and otherwise the same."""
+
+    def run_here(script, *arguments):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        module = importlib.import_module(script.removesuffix(".py"))
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.run(module.main)
+        return subprocess.CompletedProcess(sys.argv, ended.value.code, *capfd.readouterr())
+
+    yield run_here
+    plt.close("all")
+    matplotlib.rcdefaults()
+
+
+def assert_one_line_error(result, script, *parts):
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"{script}: error: ")
+    for part in parts:
+        assert part in result.stderr
+
+
+def files_in(folder):
+    return sorted(path.name for path in Path(folder).rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [("task2.py", []), ("task3.py", ["--epochs", 4]), ("task4.py", ["--epochs", 4])],
+)
+def test_script_leaves_its_figures_and_weights(tmp_path, script, arguments):
+    result = run(tmp_path, script, *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert files_in(tmp_path / "figures") == FIGURES[script]
+    for name in FIGURES[script]:
+        image = matplotlib.image.imread(tmp_path / "figures" / name)
+        assert image.shape[1] > 900
+        assert np.std(image[..., :3]) > 0.01
+    heading, *rows = result.stdout.split("\n")
+    assert heading.split("  ")[0] == "run"
+    for path in [*(tmp_path / "weights").iterdir(), *(tmp_path / "figures").iterdir()]:
+        assert f"wrote {path.relative_to(tmp_path)}" in rows
+        if path.suffix == ".npz":
+            saved = weights.load_weights(path)
+            assert f"{saved.settings['best_step']}" in result.stdout
+    if script == "task2.py":
+        not_shuffled = next(row for row in rows if row.startswith("not shuffled"))
+        assert not_shuffled.split()[2:7] == ["early", "stopping", "1038", "33", "978"]
+
+
+@pytest.mark.parametrize("script", ["task2a.py", "task3a.py"])
+def test_script_says_that_its_checks_passed(run_here, tmp_path, script):
+    result = run_here(script)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert len(lines) >= 5
+    assert all(line.startswith("passed: ") for line in lines)
+    assert sum("backward" in line for line in lines) == 2
+    assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_explains_every_option_and_its_default(run_here, tmp_path, script):
+    result = run_here(script, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    options = ["--data-dir", "--seed", "--quiet"]
+    if not script.endswith("a.py"):
+        options += ["--epochs", "--learning-rate", "--batch-size", "--patience", "--figures"]
+        options += ["--show"]
+    if script.startswith("task2"):
+        options.append("--digits")
+    if script in ("task3.py", "task4.py"):
+        options.append("--l2")
+    for option in options:
+        assert option in result.stdout
+    assert result.stdout.count("(default:") >= len(options) - 2
+
+
+def test_quiet_prints_nothing(run_here, tmp_path):
+    result = run_here("task2.py", "--quiet", "--epochs", 1)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert files_in(tmp_path / "figures") == FIGURES["task2.py"]
+
+
+def test_options_change_the_run(run_here, tmp_path):
+    arguments = ["--digits", 7, 1, "--epochs", 2, "--learning-rate", 0.02, "--batch-size", 64]
+    arguments += ["--patience", 3, "--seed", 5, "--figures", "f", "--weights", "w"]
+    result = run_here("task2.py", *arguments)
+    assert result.returncode == 0
+    saved = weights.load_weights(tmp_path / "w" / "task2_shuffled.npz")
+    expected = {
+        "classes": [7, 1],
+        "learning_rate": 0.02,
+        "batch_size": 64,
+        "patience": 3,
+        "seed": 5,
+    }
+    assert {key: saved.settings[key] for key in expected} == expected
+    assert files_in(tmp_path / "f") == FIGURES["task2.py"]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "parts"),
+    [
+        ("task2.py", ["--batch-size", 5000], ["batch_size is 5000", "4005 training samples"]),
+        ("task2.py", ["--batch-size", 1000], ["makes 4 batches", "expected at least 5"]),
+        ("task2.py", ["--batch-size", 0], ["--batch-size", "'0'", "integer from 1 up"]),
+        ("task2.py", ["--epochs", "many"], ["--epochs", "'many'", "integer from 1 up"]),
+        ("task3.py", ["--learning-rate", -0.1], ["--learning-rate", "'-0.1'", "above 0"]),
+        ("task3.py", ["--learning-rate", "nan"], ["'nan' given; expected a number above 0"]),
+        ("task3.py", ["--patience", 0], ["--patience", "'0'"]),
+        ("task3.py", ["--seed", -1], ["--seed", "'-1'", "integer from 0 up"]),
+        ("task3.py", ["--l2", -1], ["--l2", "'-1'", "number from 0 up"]),
+        ("task4.py", ["--l2", 1, "x"], ["--l2", "'x'", "number from 0 up"]),
+        ("task2.py", ["--digits", 2, 2], ["both 2", "two different digits"]),
+        ("task2a.py", ["--digits", 2, 11], ["--digits", "'11'", "digit from 0 to 9"]),
+        ("task3.py", ["--data-dir", "nowhere"], ["nowhere", "no folder"]),
+        ("task3.py", ["--data-dir", "."], ["holds neither train-labels-idx1-ubyte"]),
+        ("task3.py", ["--no-such-option"], ["unrecognized arguments: --no-such-option"]),
+        ("task2.py", ["--figures", "a-file"], ["a-file: is a file; expected a folder"]),
+        ("task2.py", ["--weights", "a-file/weights"], ["a-file/weights: Not a directory"]),
+    ],
+)
+def test_what_makes_no_sense_is_one_line_and_exit_code_2(
+    run_here, tmp_path, script, arguments, parts
+):
+    (tmp_path / "a-file").write_text("")
+    assert_one_line_error(run_here(script, *arguments), script, *parts)
+    assert files_in(tmp_path) == ["a-file"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /sys, where nobody may write")
+def test_a_read_only_folder_is_one_line_before_the_training(run_here, tmp_path):
+    result = run_here("task2.py", "--figures", "/sys/figures")
+    assert_one_line_error(result, "task2.py", "/sys/figures")
+
+
+def test_a_full_disk_is_one_line_and_keeps_older_figures(tmp_path):
+    figures = tmp_path / "figures"
+    figures.mkdir()
+    (figures / FIGURES["task2.py"][0]).write_bytes(b"old")
+
+    def limit_file_size():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    result = run(tmp_path, "task2.py", "--epochs", 1, "--quiet", preexec_fn=limit_file_size)
+    assert_one_line_error(result, "task2.py", "File too large")
+    assert (figures / FIGURES["task2.py"][0]).read_bytes() == b"old"
+    assert all(not name.startswith(".") for name in files_in(tmp_path))
+
+
+def test_a_folder_in_a_figures_place_is_one_line(run_here, tmp_path):
+    (tmp_path / "figures" / FIGURES["task2.py"][1]).mkdir(parents=True)
+    result = run_here("task2.py", "--epochs", 1, "--quiet")
+    assert_one_line_error(result, "task2.py", "task2c_binary_train_accuracy.png is a folder")
+
+
+def test_divergence_is_one_line_and_keeps_the_best_weights(run_here, tmp_path):
+    result = run_here("task3.py", "--learning-rate", 2, "--l2", 1, "--epochs", 1)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "at step 77 with learning rate 2; choose a smaller learning rate" in result.stderr
+    assert "diverged" in result.stdout
+    saved = weights.load_weights(tmp_path / "weights" / "task3_softmax.npz")
+    assert saved.settings["ended"] == "diverged"
+    assert files_in(tmp_path / "figures") == FIGURES["task3.py"]
+
+
+def test_ctrl_c_keeps_what_was_done_and_marks_it(tmp_path):
+    terminal = pexpect.spawn(
+        sys.executable,
+        [str(ROOT / "task4.py"), "--patience", "1000", "--l2", "0.1"],
+        cwd=tmp_path,
+        dimensions=(40, 200),
+        encoding="utf-8",
+        timeout=60,
+    )
+    # With so much patience, the first validations are taken at the interruption only.
+    terminal.expect("λ = 0")
+    time.sleep(1)
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    shown = terminal.before
+    terminal.close()
+    assert terminal.exitstatus == 130
+    assert "Traceback" not in shown
+    assert "task4.py: error: interrupted; the weights of the best" in shown
+    assert files_in(tmp_path / "figures") == FIGURES["task4.py"]
+    for name in ("task4_l2_0.npz", "task4_l2_0.1.npz"):
+        saved = weights.load_weights(tmp_path / "weights" / name)
+        assert saved.settings["ended"] == "interrupted"
+        losses = saved.val_history["loss"]
+        assert saved.settings["best_step"] == min(losses, key=losses.get)
+
+
+def test_progress_shows_step_loss_accuracy_and_validations_left(tmp_path):
+    terminal = pexpect.spawn(
+        sys.executable,
+        [str(ROOT / "task2.py"), "--epochs", "12"],
+        cwd=tmp_path,
+        dimensions=(40, 200),
+        encoding="utf-8",
+        timeout=60,
+    )
+    terminal.expect(r"not shuffled: \d+step .*validation loss 0\.\d+, accuracy 9\d\.\d+%, ")
+    terminal.expect(r"\d+ validations left")
+    terminal.expect("shuffled: ")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+
+
+def test_output_that_nobody_reads_is_no_error(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "task2.py"), "--epochs", "1"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(not FASHION_MNIST.is_dir(), reason="needs Debian's dataset-fashion-mnist")
+def test_another_data_set_in_the_same_layout_is_taken(run_here, tmp_path):
+    result = run_here("task3.py", "--data-dir", FASHION_MNIST, "--epochs", 2)
+    assert (result.returncode, result.stderr) == (0, "")
+    saved = weights.load_weights(tmp_path / "weights" / "task3_softmax.npz")
+    assert 0.6 < max(saved.val_history["accuracy"].values()) < 0.9
+
+
+def test_an_altered_file_of_the_shipped_data_is_refused(tmp_path):
+    """A whole copy of the repository, so that its data folder counts as the shipped one."""
+    for path in [*ROOT.glob("*.py"), *ROOT.glob("*.mplstyle")]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "data").mkdir()
+    for path in mnist.DATA_DIR.glob("*.gz"):
+        content = bytearray(path.read_bytes())
+        if path.name.startswith("t10k-images"):
+            content[1000] ^= 1
+        (tmp_path / "data" / path.name).write_bytes(content)
+    result = subprocess.run(
+        [sys.executable, "task3.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100
+    )
+    assert_one_line_error(result, "task3.py", "t10k-images-idx3-ubyte.gz: SHA-256 is")
