@@ -32,10 +32,12 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
     Parameters
     ----------
     rows : sequence of rows of cells
-        The first row holds the headings.
+        The first row holds the headings. The first column is set flush left, the others flush
+        right.
     """
     heading, *body = ["| " + " | ".join(row) + " |" for row in rows]
-    show_text("\n".join([heading, "|" + "---|" * len(rows[0]), *body]))
+    alignment = "|:---|" + "---:|" * (len(rows[0]) - 1)
+    show_text("\n".join([heading, alignment, *body]))
 
 
 def show_figure(figure: Figure, caption: str, alt: str) -> None:

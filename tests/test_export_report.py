@@ -1,0 +1,735 @@
+"""The exported report: what the PDF and the page hold, and how every failure ends."""
+
+import html.parser
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+from pathlib import Path
+
+import nbformat
+import pypdf
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+import export_report
+
+ROOT = Path(export_report.__file__).parent
+REPORT = ROOT / "report.ipynb"
+posix_only = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
+
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="400" height="200">'
+    '<rect id="a" width="400" height="200" fill="#eee"/>'
+    '<text x="20" y="100" font-family="New Computer Modern" font-size="20">{}</text></svg>'
+)
+ALT = 'a "grey" box < 1 & a \\ stroke'
+
+
+def figure_outputs(caption="A grey box.", alt=ALT, label="drawing"):
+    image = {"image/svg+xml": SVG.format(label), "text/plain": "<Figure size 600x350>"}
+    return [
+        new_output("display_data", image),
+        new_output(
+            "display_data",
+            {"text/markdown": f"**Figure.** {caption}"},
+            metadata={"figure_caption": caption, "figure_alt": alt},
+        ),
+    ]
+
+
+def markdown_output(text):
+    return new_output("display_data", {"text/markdown": text})
+
+
+def stored(*outputs):
+    return new_code_cell("secret_code()", outputs=list(outputs), execution_count=1)
+
+
+def notebook(*cells):
+    return new_notebook(cells=[new_markdown_cell("# A Report\n\nFirst words."), *cells])
+
+
+def save(nb, folder, name="report.ipynb"):
+    path = folder / name
+    nbformat.write(nb, path)
+    return path
+
+
+class Page(html.parser.HTMLParser):
+    """All elements of an HTML page, and its text without the formulas' TeX source."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.elements, self.text, self._inside = [], "", []
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "link", "br", "hr", "col", "mspace"):
+            self._inside.append(tag)
+
+    def handle_endtag(self, tag):
+        while self._inside and self._inside.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if not {"style", "title", "annotation"} & set(self._inside):
+            self.text += data
+
+    def count(self, tag):
+        return len(self.all(tag))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def to_page(nb):
+    return Page(export_report.StandaloneHTMLExporter().from_notebook_node(nb)[0])
+
+
+def to_pdf(nb):
+    data, _ = export_report.TypstPDFExporter().from_notebook_node(nb)
+    return pypdf.PdfReader(io.BytesIO(data))
+
+
+def plain(text):
+    """Text without the differences that typesetting makes: ligatures and line breaks."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def page_texts(pdf):
+    return [plain(page.extract_text()) for page in pdf.pages]
+
+
+def structure(node):
+    """Walk through the tags of a PDF."""
+    node = node.get_object()
+    if isinstance(node, list):
+        for child in node:
+            yield from structure(child)
+    elif isinstance(node, dict) and "/S" in node:
+        yield node
+        if "/K" in node:
+            yield from structure(node["/K"])
+
+
+# --- a good report ---------------------------------------------------------------------------
+
+SAMPLE_TEXT = r"""## Task 1
+### Task 1a)
+By the chain rule, with $\hat{y}^n = \sigma(w^\top x^n)$,
+$$
+\begin{aligned}
+\frac{\partial C^n}{\partial w_i} &= \frac{\partial C^n}{\partial \hat{y}^n} \\
+&= -(y^n - \hat{y}^n)\, x_i^n
+\end{aligned}
+$$
+and so on:
+- one item
+- another one
+
+$$J = \begin{bmatrix} 1 & 0 \\ 0 & 1 \end{bmatrix}
+- \begin{cases} 1 & \text{if } k = j \\ 0 & \text{otherwise} \end{cases}$$"""
+
+SAMPLE_CODE = f"""
+import sys
+from IPython.display import Markdown, display
+print("noise on stdout")
+print("noise on stderr", file=sys.stderr)
+
+def show(svg, caption, alt):
+    display({{"image/svg+xml": svg, "text/plain": "<Figure size 600x350>"}}, raw=True)
+    texts = {{"figure_caption": caption, "figure_alt": alt}}
+    display({{"text/markdown": "**Figure.** " + caption}}, metadata=texts, raw=True)
+
+display(Markdown("| weight | value |\\n|:--|--:|\\n| bias | $3 \\\\times 10^{{-4}}$ |"))
+show({SVG.format("one")!r}, "The first box, in $[0, 1)$.", {ALT!r})
+display(Markdown("The best loss is **0.0657**."))
+show({SVG.format("two")!r}, "The second box.", "another box")
+"""
+
+
+@pytest.fixture(autouse=True)
+def program_name(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["export_report.py"])
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """Folder with a notebook and what a run from scratch made of it."""
+    folder = tmp_path_factory.mktemp("report")
+    nb = notebook(new_markdown_cell(SAMPLE_TEXT), new_code_cell(SAMPLE_CODE))
+    path = save(nb, folder)
+    before = path.read_bytes()
+    assert export_report.main([str(path)]) == 0
+    assert path.read_bytes() == before
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pdf(report):
+    return pypdf.PdfReader(report / "report.pdf")
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return Page((report / "report.html").read_text(encoding="utf-8"))
+
+
+def test_a_run_leaves_the_pdf_and_the_page_beside_the_notebook(report):
+    assert sorted(file.name for file in report.iterdir()) == [
+        "report.html",
+        "report.ipynb",
+        "report.pdf",
+    ]
+
+
+def test_pdf_holds_title_headings_captions_tables_and_numbers(pdf):
+    text = " ".join(page_texts(pdf))
+    assert text.count("A Report") == 1
+    places = [
+        text.index(part)
+        for part in (
+            "A Report",
+            "First words.",
+            "Task 1 ",
+            "Task 1a)",
+            "another one",
+            "bias",
+            "Figure 1. The first box, in",
+            "The best loss is 0.0657.",
+            "Figure 2. The second box.",
+        )
+    ]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("kind", ["pdf", "page"])
+def test_code_streams_and_raw_tex_stay_out(kind, pdf, page):
+    text = " ".join(page_texts(pdf)) if kind == "pdf" else page.text
+    for part in ("noise", "display", "<Figure", "$", "\\", "frac", "aligned", "svg", "figure_"):
+        assert part not in text
+
+
+def test_pdf_is_a4_with_page_numbers_and_embedded_fonts(pdf):
+    fonts = []
+    for number, sheet in enumerate(pdf.pages, start=1):
+        assert [float(side) for side in sheet.mediabox[2:]] == pytest.approx([595.3, 841.9], abs=1)
+        assert sheet.extract_text().split()[-1] == str(number)
+        fonts += [font.get_object() for font in sheet["/Resources"]["/Font"].values()]
+    assert fonts
+    for font in fonts:
+        descriptor = font["/DescendantFonts"][0].get_object()["/FontDescriptor"]
+        assert {"/FontFile2", "/FontFile3"} & descriptor.keys()
+        assert "NewCM" in font["/BaseFont"]
+
+
+def test_pdf_is_tagged_english_and_has_the_title(pdf):
+    root = pdf.trailer["/Root"]
+    assert root["/Lang"] == "en"
+    assert root["/MarkInfo"]["/Marked"]
+    assert pdf.metadata.title == "A Report"
+    kinds = [node["/S"] for node in structure(root["/StructTreeRoot"]["/K"])]
+    assert [kind for kind in kinds if kind in ("/Title", "/H1", "/H2")] == ["/Title", "/H1", "/H2"]
+    assert "/Table" in kinds
+
+
+def test_pdf_figures_are_vectors_with_alternative_text(pdf):
+    tags = structure(pdf.trailer["/Root"]["/StructTreeRoot"]["/K"])
+    alternatives = [node["/Alt"] for node in tags if "/Alt" in node]
+    assert alternatives == [ALT, "another box"]
+    assert [image for sheet in pdf.pages for image in sheet.images] == []
+
+
+def test_exporting_twice_gives_the_same_bytes_without_a_date(tmp_path, monkeypatch):
+    nb = notebook(stored(*figure_outputs()))
+    exporters = (export_report.TypstPDFExporter, export_report.StandaloneHTMLExporter)
+    first = [exporter().from_notebook_node(nb)[0] for exporter in exporters]
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    time.sleep(1.1)
+    assert [exporter().from_notebook_node(nb)[0] for exporter in exporters] == first
+    assert b"CreationDate" not in first[0]
+
+
+def test_page_loads_nothing(page, report):
+    for _, attributes in page.elements:
+        for name in ("src", "href", "srcset", "data", "poster", "action"):
+            assert (attributes.get(name) or "data:").startswith(("data:", "#"))
+    assert page.count("script") == page.count("link") == page.count("iframe") == 0
+    source = (report / "report.html").read_text(encoding="utf-8")
+    assert "url(" not in source
+    assert "@import" not in source
+
+
+def test_page_has_language_viewport_one_title_and_numbered_figures(page, report):
+    assert page.all("html")[0]["lang"] == "en"
+    viewport = next(meta for meta in page.all("meta") if meta.get("name") == "viewport")
+    assert "width=device-width" in viewport["content"]
+    source = (report / "report.html").read_text(encoding="utf-8")
+    assert "<title>A Report</title>" in source
+    assert page.text.count("A Report") == 1
+    assert (page.count("h1"), page.count("h2"), page.count("h3")) == (1, 1, 1)
+    assert re.findall(r"Figure \d\. The \w+ box", plain(page.text)) == [
+        "Figure 1. The first box",
+        "Figure 2. The second box",
+    ]
+
+
+def test_page_figures_have_alternative_text(page):
+    assert [image["alt"] for image in page.all("img")] == [ALT, "another box"]
+    assert page.count("figure") == page.count("figcaption") == 2
+
+
+def test_page_typesets_every_formula_list_and_table(page):
+    # Two displayed and one inline formula in the text, one in the table, one in a caption.
+    displays = [formula["display"] for formula in page.all("math")]
+    assert sorted(displays) == ["block"] * 2 + ["inline"] * 3
+    assert page.count("mtable") == 3
+    assert page.count("li") == 2
+    assert page.count("table") == 1
+
+
+def test_pdf_typesets_every_formula(pdf):
+    tags = [node["/S"] for node in structure(pdf.trailer["/Root"]["/StructTreeRoot"]["/K"])]
+    assert tags.count("/Formula") == 5
+
+
+def test_author_and_date_appear_only_when_the_notebook_names_them():
+    nb = notebook(stored(markdown_output("Text.")))
+    nb.metadata.update(authors=[{"name": "Ada Example"}], date="May 2031")
+    assert "Ada Example · May 2031" in page_texts(to_pdf(nb))[0]
+    assert "May 2031" in to_page(nb).text
+
+
+def test_figures_stay_with_their_captions_and_headings_with_what_follows():
+    cells = []
+    for number in range(1, 16):
+        filler = "Some words that fill a line or two of the page. " * (3 * number % 7)
+        cells.append(new_markdown_cell(f"## Heading {number}:\n\nOpening {number}:\n\n{filler}"))
+        outputs = figure_outputs(f"Caption {number}: " + "long " * 60, label=f"Drawing {number}:")
+        cells.append(stored(*outputs))
+    texts = page_texts(to_pdf(notebook(*cells)))
+    assert len(texts) > 4
+
+    def sheet(part):
+        (found,) = [index for index, text in enumerate(texts) if part in text]
+        return found
+
+    for number in range(1, 16):
+        assert sheet(f"Drawing {number}:") == sheet(f"Caption {number}:")
+        assert sheet(f"Heading {number}:") == sheet(f"Opening {number}:")
+
+
+def test_a_formula_wider_than_the_text_is_set_smaller():
+    def extent(formula):
+        """Where the first and the last part of the text lie, in points from the left."""
+        places = []
+
+        def visit(text, matrix, text_matrix, _font, _size):
+            if text.strip():
+                x, y = text_matrix[4:]
+                places.append(matrix[0] * x + matrix[2] * y + matrix[4])
+
+        nb = notebook(stored(markdown_output(f"$${formula}$$")))
+        to_pdf(nb).pages[0].extract_text(visitor_text=visit)
+        return min(places), max(places)
+
+    left, right = extent(" + ".join(f"a_{{{i}}}" for i in range(40)))
+    assert left > 72
+    assert 480 < right < 595 - 72
+
+
+def test_nbconvert_runs_the_exporters_by_name(tmp_path):
+    path = save(notebook(stored(*figure_outputs())), tmp_path)
+    files = [path.with_suffix(suffix) for suffix in (".pdf", ".html")]
+    for name in ("TypstPDFExporter", "StandaloneHTMLExporter"):
+        command = [sys.executable, "-m", "nbconvert", "--to", f"export_report.{name}", str(path)]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    by_nbconvert = [file.read_bytes() for file in files]
+    assert export_report.main([str(path), "--no-execute"]) == 0
+    assert [file.read_bytes() for file in files] == by_nbconvert
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def letters(text):
+    return "".join(c for c in unicodedata.normalize("NFKC", text) if c.isalnum())
+
+
+def test_the_report_itself_is_exported_whole(tmp_path):
+    assert export_report.main([str(REPORT), "--no-execute", "--output-dir", str(tmp_path)]) == 0
+    pdf = pypdf.PdfReader(tmp_path / "report.pdf")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    nb = nbformat.read(REPORT, as_version=4)
+    sources = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
+    texts = [output.get("metadata", {}) for cell in nb.cells for output in cell.get("outputs", [])]
+    captions = [text["figure_caption"] for text in texts if "figure_caption" in text]
+    alternatives = [text["figure_alt"] for text in texts if "figure_caption" in text]
+    headings = re.findall(r"^#+ (.+)$", "\n".join(sources), flags=re.MULTILINE)
+    assert len(headings) > 15
+    assert len(captions) >= 8
+    for document in ("".join(sheet.extract_text() for sheet in pdf.pages), page.text):
+        # Formulas in captions become other characters, so only the words are looked for.
+        found = letters(document)
+        for text in headings + captions:
+            for words in text.split("$")[::2]:
+                assert letters(words) in found
+        for number in range(1, len(captions) + 1):
+            assert f"Figure{number}" in found
+    tags = structure(pdf.trailer["/Root"]["/StructTreeRoot"]["/K"])
+    assert [node["/Alt"] for node in tags if "/Alt" in node] == alternatives
+    assert [image["alt"] for image in page.all("img")] == alternatives
+
+
+# --- what the export refuses -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (r"$\nosuchmacro{x}$", "nosuchmacro"),
+        ("$$\na\n\nb\n$$", "not recognised"),
+        ("the $ x $ with blanks", "not recognised"),
+        (r"\begin{align} a &= b \end{align}", "outside of a formula"),
+        ("![lost](nowhere.png)", "nowhere.png"),
+    ],
+)
+def test_what_cannot_be_typeset_is_refused(text, complaint):
+    with pytest.raises(export_report.ExportError, match=complaint):
+        to_page(notebook(new_markdown_cell(text)))
+
+
+def test_money_is_not_taken_for_a_formula():
+    assert "costs $5 or $7" in to_page(notebook(new_markdown_cell("It costs $5 or $7."))).text
+
+
+IMAGE, CAPTION = figure_outputs()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "complaint"),
+    [
+        ([IMAGE], "cell 2: a figure has no caption"),
+        ([IMAGE, markdown_output("text"), CAPTION], "cell 2: a figure has no caption"),
+        ([IMAGE, IMAGE, CAPTION], "cell 2: a figure has no caption"),
+        ([CAPTION], "cell 2: a figure caption does not follow"),
+        (figure_outputs(alt=""), "cell 2: a figure needs both"),
+        ([new_output("error", ename="KeyError", evalue="", traceback=[])], "cell 2: .*KeyError"),
+    ],
+)
+def test_figures_without_captions_and_stored_errors_are_refused(outputs, complaint):
+    with pytest.raises(export_report.ExportError, match=complaint):
+        to_page(notebook(stored(*outputs)))
+
+
+def test_streams_between_a_figure_and_its_caption_do_no_harm():
+    warning = new_output("stream", name="stderr", text="a warning")
+    assert to_page(notebook(stored(IMAGE, warning, CAPTION))).count("figure") == 1
+
+
+# --- how failures end ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def old_report(tmp_path):
+    """A folder with an earlier good report; afterwards it must still be there, and only it."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for suffix in (".pdf", ".html"):
+        (folder / f"report{suffix}").write_text("the old report")
+    yield folder
+    contents = {file.name: file.read_text() for file in folder.iterdir()}
+    assert contents == {"report.pdf": "the old report", "report.html": "the old report"}
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line and hand back the one line it must print on stderr."""
+
+    def run(*arguments):
+        assert export_report.main([str(argument) for argument in arguments]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("export_report.py: error: ")
+        assert captured.err.count("\n") == 1
+        return captured.err
+
+    return run
+
+
+@pytest.fixture
+def good(tmp_path):
+    return save(notebook(stored(*figure_outputs())), tmp_path)
+
+
+def test_missing_notebook(run, tmp_path, old_report):
+    message = run(tmp_path / "none.ipynb", "--output-dir", old_report)
+    assert "none.ipynb" in message
+    assert "No such file" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b'{"a": 1}', b"\xff\xfe\x00"])
+def test_a_file_that_is_no_notebook(run, tmp_path, old_report, content):
+    (tmp_path / "report.ipynb").write_bytes(content)
+    message = run(tmp_path / "report.ipynb", "--output-dir", old_report)
+    assert "report.ipynb is not a notebook" in message
+
+
+def test_no_stored_outputs(run, tmp_path, old_report):
+    path = save(notebook(new_code_cell("1 + 1")), tmp_path)
+    assert "holds no outputs" in run(path, "--no-execute", "--output-dir", old_report)
+
+
+def test_negative_timeout(capsys):
+    with pytest.raises(SystemExit) as stop:
+        export_report.main(["--timeout", "-1"])
+    assert stop.value.code == 2
+    assert "--timeout is -1; expected 0 or more" in capsys.readouterr().err
+
+
+@pytest.fixture
+def no_execution(monkeypatch):
+    def fail(*_):
+        raise AssertionError("the notebook was executed before the check")
+
+    monkeypatch.setattr(export_report, "execute", fail)
+
+
+@pytest.mark.usefixtures("no_execution")
+@pytest.mark.parametrize(("module", "wheel"), [("typst", "typst"), ("pypandoc", "pypandoc_binary")])
+def test_a_missing_wheel_is_named_before_anything_runs(
+    run, good, old_report, monkeypatch, module, wheel
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    message = run(good, "--output-dir", old_report)
+    assert f"{module} is not installed: pip install {wheel}\n" in message
+
+
+@pytest.mark.usefixtures("no_execution")
+def test_a_missing_pandoc_binary_is_named_before_anything_runs(run, good, old_report, monkeypatch):
+    import pypandoc
+
+    monkeypatch.setenv("PYPANDOC_PANDOC", "/nowhere/pandoc")
+    pypandoc.clean_pandocpath_cache()
+    pypandoc.clean_version_cache()
+    try:
+        message = run(good, "--output-dir", old_report)
+        assert "pandoc was not found: pip install pypandoc_binary" in message
+    finally:
+        pypandoc.clean_pandocpath_cache()
+        pypandoc.clean_version_cache()
+
+
+@pytest.mark.usefixtures("no_execution")
+def test_an_old_pandoc_is_refused(run, good, old_report, monkeypatch):
+    monkeypatch.setattr("pypandoc.get_pandoc_version", lambda: "2.19.2")
+    assert "pandoc 2.19.2 is older than 3" in run(good, "--output-dir", old_report)
+
+
+@posix_only
+@pytest.mark.usefixtures("no_execution")
+def test_a_folder_nobody_may_write_into(run, good, tmp_path):
+    folder = Path("/proc")
+    if os.geteuid() != 0 or not folder.exists():
+        folder = tmp_path / "locked"
+        folder.mkdir(mode=0o500)
+    assert f"cannot write into {folder}: " in run(good, "--output-dir", folder)
+
+
+@pytest.mark.usefixtures("no_execution")
+def test_a_file_in_the_place_of_the_folder(run, good, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    message = run(good, "--output-dir", tmp_path / "out" / "deeper")
+    assert f"cannot write into {tmp_path / 'out'}: Not a directory" in message
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+@pytest.mark.usefixtures("no_execution")
+def test_a_folder_in_the_place_of_the_file(run, good, tmp_path):
+    (tmp_path / "out" / "report.html").mkdir(parents=True)
+    assert "report.html is a folder" in run(good, "--output-dir", tmp_path / "out")
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["report.html"]
+
+
+def test_a_missing_output_folder_is_made(good, tmp_path):
+    folder = tmp_path / "new" / "deeper"
+    assert export_report.main([str(good), "--no-execute", "--output-dir", str(folder)]) == 0
+    assert {file.name for file in folder.iterdir()} == {"report.pdf", "report.html"}
+
+
+def test_typst_failure(run, good, old_report, tmp_path, monkeypatch):
+    (tmp_path / "report.typ").write_text('#let conf(..unused) = panic("no such look")')
+    monkeypatch.setattr(export_report, "STYLES", tmp_path)
+    message = run(good, "--no-execute", "--output-dir", old_report)
+    assert message.startswith("export_report.py: error: Typst: ")
+    assert "no such look" in message
+
+
+def test_page_failure_leaves_the_old_pdf_too(run, good, old_report, monkeypatch):
+    def fail(*_):
+        raise export_report.ExportError("the page cannot be made")
+
+    monkeypatch.setattr(export_report.StandaloneHTMLExporter, "_write", fail)
+    assert "the page cannot be made" in run(good, "--no-execute", "--output-dir", old_report)
+
+
+@pytest.mark.parametrize(
+    ("source", "mode", "complaint"),
+    [
+        ("fine = 1\n1 / 0", [], "cell 3 (fine = 1): ZeroDivisionError: division by zero"),
+        ("import os\nos._exit(3)", ["--refresh"], "cell 3 (import os): Kernel died"),
+        ("#\nimport time\ntime.sleep(60)", ["--timeout=2"], "cell 3 (#): it took longer than 2 s"),
+    ],
+)
+def test_a_failing_cell_is_named(run, tmp_path, old_report, source, mode, complaint):
+    path = save(notebook(new_code_cell("x = 2"), new_code_cell(source)), tmp_path)
+    before = path.read_bytes()
+    assert complaint in run(path, "--output-dir", old_report, *mode)
+    assert path.read_bytes() == before
+
+
+def process(arguments, code="", **options):
+    """Start the command line in a process of its own, after `code` has run there."""
+    program = (
+        "import sys, export_report\nsys.argv[0] = 'export_report.py'\n"
+        f"{code}\nsys.exit(export_report.main(sys.argv[1:]))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@posix_only
+def test_interrupt_stops_the_kernel_and_writes_nothing(tmp_path, old_report):
+    source = "import os, time\nopen('new', 'w').write(str(os.getpid()))\nos.rename('new', 'pid')\n"
+    path = save(notebook(new_code_cell(source + "while True: time.sleep(0.01)")), tmp_path)
+    # A test run in the background of a shell inherits that Ctrl-C is ignored.
+    child = process(
+        [path, "--output-dir", old_report],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        wait_until((tmp_path / "pid").exists)
+        kernel = int((tmp_path / "pid").read_text())
+        child.send_signal(signal.SIGINT)
+        output = child.communicate(timeout=30)
+    finally:
+        child.kill()
+    assert child.returncode == 130
+    assert output == ("", "export_report.py: error: interrupted, nothing was written\n")
+    wait_until(lambda: not is_running(kernel))
+
+
+@posix_only
+def test_kill_while_writing_keeps_the_old_report(good, old_report):
+    code = f"""
+import pathlib, time
+write_bytes = pathlib.Path.write_bytes
+def write_half(path, data):
+    if path.parent != pathlib.Path({str(old_report)!r}) or path.suffix != ".html":
+        return write_bytes(path, data)
+    write_bytes(path, data[: len(data) // 2])
+    print("half", flush=True)
+    time.sleep(60)
+pathlib.Path.write_bytes = write_half
+"""
+    child = process([good, "--no-execute", "--output-dir", old_report], code)
+    try:
+        assert child.stdout.readline() == "half\n"
+    finally:
+        child.kill()
+        child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    # The half-written files stay behind under names of their own.
+    leftovers = [file for file in old_report.iterdir() if file.name.startswith(".report-")]
+    assert len(leftovers) == 2
+    for file in leftovers:
+        file.unlink()
+
+
+@posix_only
+def test_full_disk_keeps_the_old_report(good, old_report):
+    import resource
+
+    def limit_file_size():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+
+    child = process([good, "--no-execute", "--output-dir", old_report], preexec_fn=limit_file_size)
+    output, message = child.communicate(timeout=60)
+    assert (child.returncode, output) == (2, "")
+    assert re.fullmatch(r"export_report\.py: error: cannot write: .*File too large.*\n", message)
+
+
+# --- refreshing the notebook -----------------------------------------------------------------
+
+
+def test_refresh_stores_outputs_and_nothing_that_changes_from_run_to_run(
+    tmp_path, tmp_path_factory, capsys, monkeypatch
+):
+    # Another kernel of the name python3, found first, is not the interpreter that runs here.
+    folder = tmp_path_factory.mktemp("jupyter")
+    kernel = folder / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text('{"argv": ["/nowhere/python"], "display_name": "other"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(folder))
+    code = """
+import os, sys
+print("kept")
+print("a warning or a progress bar", file=sys.stderr)
+print(sys.prefix)
+print(os.getcwd())
+"""
+    nb = notebook(new_code_cell(code, id="my-cell", metadata={"tags": ["keep"]}))
+    path = save(nb, tmp_path)
+    assert export_report.main(["--refresh", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["report.ipynb"]
+    cell = nbformat.read(path, as_version=4).cells[1]
+    assert (cell.id, cell.execution_count, cell.metadata) == ("my-cell", 1, {"tags": ["keep"]})
+    (output,) = cell.outputs
+    assert output.name == "stdout"
+    assert output.text == f"kept\n{sys.prefix}\n{tmp_path}\n"
+    first = path.read_bytes()
+    assert first.endswith(b"}\n")
+    assert export_report.main(["--refresh", str(path)]) == 0
+    assert path.read_bytes() == first
+
+
+def test_normalise_takes_out_widgets_times_and_versions():
+    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "0%"}
+    cell = stored(
+        new_output("display_data", widget),
+        new_output("stream", name="stderr", text="100%|####|"),
+        new_output("stream", name="stdout", text="kept"),
+    )
+    cell.metadata.execution = {"iopub.status.busy": "2031-05-01"}
+    nb = notebook(cell)
+    nb.metadata.update(widgets={"state": {}}, language_info={"name": "python", "version": "3.11.7"})
+    export_report.normalise(nb)
+    assert [output.text for output in cell.outputs] == ["kept"]
+    assert cell.metadata == {}
+    assert nb.metadata == {"language_info": {"name": "python"}}
