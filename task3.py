@@ -57,7 +57,7 @@ def accuracy(targets: NDArray, outputs: Floats) -> PerModel:
     float, or ndarray of shape (M,)
     """
     hits = one_hot_arg_max(outputs) & (targets == 1)
-    return np.sum(hits, axis=(-2, -1)) / len(targets)
+    return np.count_nonzero(hits.any(axis=-1), axis=-1) / len(targets)
 
 
 def calculate_accuracy(X: Floats, targets: NDArray, model: SoftmaxModel) -> float:

@@ -55,7 +55,8 @@ def softmax(z: Floats) -> Floats:
         The last axis sums to 1.
     """
     # A common shift of all logits cancels out; this one makes the largest exponent 0.
-    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    e = z - z.max(axis=-1, keepdims=True)
+    np.exp(e, out=e)
     e /= e.sum(axis=-1, keepdims=True)
     return e
 
@@ -82,7 +83,8 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
         If the shapes differ.
     """
     check_targets(targets, outputs)
-    ln_y = np.log(np.maximum(outputs, np.finfo(outputs.dtype).tiny))
+    ln_y = np.maximum(outputs, np.finfo(outputs.dtype).tiny)
+    np.log(ln_y, out=ln_y)
     return -np.sum(targets * ln_y, axis=(-2, -1), dtype=np.float64) / len(targets)
 
 
@@ -149,7 +151,8 @@ class SoftmaxModel:
         """
         check_targets(targets, outputs)
         self.grad = weight_gradient(X, (outputs - targets) / len(X))
-        self.grad += 2 * self.l2_reg_lambda * self.w
+        if np.count_nonzero(self.l2_reg_lambda):
+            self.grad += 2 * self.l2_reg_lambda * self.w
 
     def zero_grad(self) -> None:
         """Forget the gradient."""

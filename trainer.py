@@ -35,7 +35,7 @@ History = dict[str, dict[int, float]]
 
 VALIDATIONS_PER_EPOCH = 5
 # Images that are evaluated at once: few enough that their logits stay in the processor's cache.
-BLOCK_SIZE = 2000
+BLOCK_SIZE = 1000
 
 
 class Model(Protocol):
@@ -345,8 +345,12 @@ class BaseTrainer(abc.ABC):
 
 
 def blocks(X: Floats, Y: NDArray) -> Iterator[tuple[Floats, NDArray]]:
-    """Cut all samples into blocks of at most `BLOCK_SIZE`."""
-    return batch_loader(X, Y, min(BLOCK_SIZE, len(X)), drop_last=False)
+    """Cut all samples into blocks of at most `BLOCK_SIZE`.
+
+    The targets' memory is laid out classes first, as that of the outputs (see `linear`).
+    """
+    for X_block, Y_block in batch_loader(X, Y, min(BLOCK_SIZE, len(X)), drop_last=False):
+        yield X_block, np.asfortranarray(Y_block)
 
 
 def train_together(trainers: Sequence[BaseTrainer], num_epochs: int) -> None:
@@ -386,11 +390,11 @@ def train_together(trainers: Sequence[BaseTrainer], num_epochs: int) -> None:
     ):
         try:
             for step, (epoch, X_batch, Y_batch) in enumerate(lead._batches(num_epochs)):
-                losses = np.asarray(lead.train_step(X_batch, Y_batch))
-                for trainer, loss in zip(running, losses.tolist(), strict=True):
+                losses = lead.train_step(X_batch, Y_batch).tolist()
+                for trainer, loss in zip(running, losses, strict=True):
                     trainer.train_history["loss"][step] = loss
                     trainer.stop_step, trainer.stop_epoch = step, epoch
-                if overflows or not np.isfinite(losses).all():
+                if overflows or not all(map(math.isfinite, losses)):
                     check_finite(running, losses, lead.model.w)
                     overflows.clear()
                 if step % lead.steps_per_validation == 0:
@@ -451,7 +455,7 @@ def progress_bars(trainers: Sequence[BaseTrainer]) -> Iterator[Callable[[BaseTra
         yield show
 
 
-def check_finite(trainers: Sequence[BaseTrainer], losses: NDArray, weights: Floats) -> None:
+def check_finite(trainers: Sequence[BaseTrainer], losses: Sequence[float], weights: Floats) -> None:
     """Refuse to go on with a loss or weights that are infinite or NaN.
 
     Raises
@@ -460,7 +464,7 @@ def check_finite(trainers: Sequence[BaseTrainer], losses: NDArray, weights: Floa
         With the run, its step, its learning rate and what to do.
     """
     for trainer, loss, w in zip(trainers, losses, weights, strict=True):
-        if not np.isfinite(loss):
+        if not math.isfinite(loss):
             raise trainer._divergence("training loss", trainer.stop_step)
         if not np.isfinite(w).all():
             raise trainer._divergence("weight update", trainer.stop_step)
