@@ -1,0 +1,439 @@
+"""The classifier of image files, with MNIST's own images as the oracle of how it prepares them."""
+
+import os
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+import mnist
+import task2
+import task3
+from predict import class_probabilities, main, normalize, read_digit
+from task2a import BinaryModel, pre_process_images
+from task3a import SoftmaxModel
+from weights import save_weights
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def digits() -> NDArray[np.uint8]:
+    """Give the first 200 test images of MNIST."""
+    images, _ = mnist.load_split("t10k", 200)
+    return images.reshape(-1, 28, 28)
+
+
+@pytest.fixture(scope="module")
+def softmax_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[SoftmaxModel, Path]:
+    # A learning rate ten times the assignment's gives a good model in three epochs.
+    trainer = task3.make_trainer(task3.load_data(), learning_rate=0.1)
+    trainer.train(3)
+    path = tmp_path_factory.mktemp("weights") / "softmax.npz"
+    save_weights(path, trainer, {"seed": 0})
+    return trainer.model, path
+
+
+@pytest.fixture(scope="module")
+def logistic_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[BinaryModel, Path]:
+    trainer = task2.make_trainer(task2.load_data((7, 1)), shuffle=True)
+    trainer.train(3)
+    path = tmp_path_factory.mktemp("weights") / "logistic.npz"
+    save_weights(path, trainer, {"seed": 0, "classes": [7, 1]})
+    return trainer.model, path
+
+
+def enlarge(image: NDArray[np.uint8], factor: float = 8) -> NDArray[np.uint8]:
+    """Scale an image up smoothly, with a margin of three of its pixels."""
+    side = round(34 * factor)
+    padded = Image.fromarray(np.pad(image, 3))
+    return np.asarray(padded.resize((side, side), Image.Resampling.BICUBIC))
+
+
+def photograph(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Make a picture of grey ink on grey paper, with noise and with more light on one side."""
+    rng = np.random.default_rng(int(image.sum()))
+    paper = 190 + np.linspace(-5, 5, 272) + rng.normal(0, 6, (272, 272))
+    return np.clip(paper - 0.55 * enlarge(image), 0, 255).astype(np.uint8)
+
+
+VARIANTS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    "as it is": lambda image: image,
+    "inverted": lambda image: 255 - image,
+    "8 times as large": enlarge,
+    "2.7 times as large, inverted": lambda image: 255 - enlarge(image, 2.7),
+    "shifted": lambda image: np.pad(image, ((0, 31), (17, 0))),
+    "low contrast": lambda image: 100 + image // 5,
+    "two shades": lambda image: np.where(enlarge(image) < 128, 255, 0).astype(np.uint8),
+    "photograph": photograph,
+}
+
+
+def classify(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, list, list]:
+    """Run the command; return its exit code, the words of its lines, and its complaints."""
+    code = main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, [line.split() for line in out.splitlines()], err.splitlines()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_files_are_classified_as_the_raw_images(
+    variant, digits, softmax_file, tmp_path, capsys, monkeypatch
+):
+    model, weights_path = softmax_file
+    monkeypatch.chdir(tmp_path)
+    names = [f"{number}.png" for number in range(len(digits))]
+    for name, image in zip(names, digits, strict=True):
+        Image.fromarray(VARIANTS[variant](image)).save(name)
+    code, (header, *lines), complaints = classify(capsys, weights_path, *names)
+    assert (code, complaints) == (0, [])
+    assert header == ["image", "digit", *"0123456789"]
+    assert [line[0] for line in lines] == names
+    outputs = model.forward(pre_process_images(digits.reshape(-1, 784)))
+    found = np.array([int(line[1]) for line in lines])
+    assert np.mean(found == outputs.argmax(axis=1)) >= 0.95
+    if variant in ("as it is", "inverted", "shifted"):
+        percentages = np.array([[float(word) for word in line[2::2]] for line in lines])
+        assert np.mean(np.abs(percentages - 100 * outputs).max(axis=1) < 0.5) >= 0.99
+
+
+def test_the_logistic_model_prints_its_two_digits(logistic_file, tmp_path, capsys):
+    model, weights_path = logistic_file
+    images, labels = mnist.load_split("t10k", 40)
+    chosen = np.flatnonzero(np.isin(labels[:, 0], (7, 1)))
+    paths = [tmp_path / f"{number}.png" for number in chosen]
+    for path, number in zip(paths, chosen, strict=True):
+        Image.fromarray(images[number].reshape(28, 28)).save(path)
+    code, (header, *lines), _ = classify(capsys, weights_path, *paths)
+    assert (code, header) == (0, ["image", "digit", "7", "1"])
+    assert {line[1] for line in lines} == {"7", "1"}
+    outputs = model.forward(pre_process_images(images[chosen]))[:, 0]
+    for line, output in zip(lines, outputs, strict=True):
+        assert line[1] == ("7" if output >= 0.5 else "1")
+        assert float(line[2]) == pytest.approx(100 * output, abs=0.5)
+        assert float(line[2]) + float(line[4]) == pytest.approx(100, abs=0.11)
+        assert line[3] == line[5] == "%"
+
+
+def test_a_probability_of_one_half_counts_as_target_one(digits):
+    probabilities = class_probabilities(BinaryModel(), digits[:3])
+    np.testing.assert_array_equal(probabilities, [[0.5, 0.5]] * 3)
+    assert np.argmax(probabilities[0]) == 0
+
+
+def test_the_columns_stand_below_each_other(softmax_file, digits, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "a longer name.png"):
+        Image.fromarray(digits[0]).save(name)
+    main([str(softmax_file[1]), "a.png", "a longer name.png"])
+    header, *lines = capsys.readouterr().out.splitlines()
+    ends = [header.index(f" {digit} ") + 2 for digit in range(9)] + [len(header)]
+    assert len({len(line) for line in (header, *lines)}) == 1
+    for line in lines:
+        assert all(line[end - 2 : end] == " %" for end in ends)
+
+
+def centers(images: NDArray) -> NDArray[np.float64]:
+    ndimage = pytest.importorskip("scipy.ndimage")
+    return np.array([ndimage.center_of_mass(image) for image in images])
+
+
+def test_mnist_images_stay_nearly_what_they_are():
+    images = mnist.load_split("t10k", 2000)[0].reshape(-1, 28, 28)
+    normalized = np.array([normalize(image) for image in images])
+    # Of some images the lightest pixel is 254; it becomes 255.
+    assert np.mean(np.abs(normalized.astype(int) - images).max(axis=(1, 2)) <= 1) >= 0.995
+    assert normalized.max(axis=(1, 2)).min() == 255
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_center_of_mass_is_where_mnist_has_it(variant, digits):
+    normalized = np.array([normalize(VARIANTS[variant](image)) for image in digits])
+    assert np.abs(centers(digits) - 14).max() <= 0.5
+    assert np.abs(centers(normalized) - 14).max() <= 0.5
+
+
+def sides(image: NDArray) -> NDArray[np.int_]:
+    """Give height and width of what is at least half as light as it can be."""
+    return np.ptp(np.argwhere(image >= 128), axis=0) + 1
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_longer_side_of_the_digit_has_20_pixels(variant, digits):
+    longer = [sides(normalize(VARIANTS[variant](image))).max() for image in digits]
+    assert set(longer) <= {18, 19, 20, 21}
+    assert np.mean(np.isin(longer, (19, 20))) >= 0.95
+
+
+@settings(database=None, deadline=None)
+@given(height=st.integers(1, 150), width=st.integers(1, 150), margin=st.integers(1, 60))
+def test_the_aspect_ratio_is_kept(height, width, margin):
+    picture = np.pad(np.full((height, width), 200, dtype=np.uint8), margin)
+    expected = np.array([height, width]) * 20 / max(height, width)
+    found = sides(normalize(picture))
+    assert found.max() == 20
+    assert np.all(np.abs(found - np.maximum(expected, 1)) <= 0.5)
+
+
+def test_fine_patterns_turn_into_shades():
+    checks = np.indices((151, 151)).sum(axis=0) % 2
+    square = normalize(np.pad(checks * 200, 5))[5:23, 5:23]
+    assert square.min() > 200
+
+
+def test_a_digit_far_from_its_center_of_mass_is_moved_all_the_same():
+    picture = np.zeros((80, 80), dtype=np.uint8)
+    picture[20:60, 20:22] = 100
+    picture[20:36, 20:36] = 255
+    # The longer side of 40 pixels is to have 20: each pixel stands for four equal ones.
+    half = np.pad(picture[::2, ::2], 14)
+    top, left = np.rint(centers(half[np.newaxis])[0]).astype(int) - 14
+    expected = half[top : top + 28, left : left + 28].astype(int)
+    assert expected[-1].any()
+    # Pixels at an edge are mixed a little with their neighbors.
+    assert np.abs(normalize(picture) - expected).max() <= 20
+
+
+@settings(database=None, deadline=None, max_examples=30)
+@given(st.tuples(*[st.integers(0, 50)] * 4), st.integers(0, 199))
+def test_place_and_size_of_the_picture_do_not_matter(digits, margins, number):
+    top, bottom, left, right = margins
+    picture = np.pad(digits[number], ((top, bottom), (left, right)))
+    np.testing.assert_array_equal(normalize(picture), normalize(digits[number]))
+
+
+def test_dark_on_light_equals_light_on_dark(digits):
+    for image in digits:
+        for picture in (image, enlarge(image)):
+            np.testing.assert_array_equal(normalize(255 - picture), normalize(picture))
+
+
+def test_a_digit_that_touches_the_border_is_still_ink(digits):
+    rows, columns = np.nonzero(digits[0])
+    cut = digits[0][rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    np.testing.assert_array_equal(normalize(255 - cut), normalize(digits[0]))
+
+
+def dark(digits: NDArray[np.uint8]) -> Image.Image:
+    """Give a large dark digit on white, a seven, in shades of grey."""
+    return Image.fromarray(255 - enlarge(digits[0]))
+
+
+def with_alpha(mode: str, shade: int, alpha: NDArray[np.uint8]) -> Image.Image:
+    channels = [np.full_like(alpha, shade)] * (1 if mode == "LA" else 3)
+    return Image.fromarray(np.dstack([*channels, alpha]))
+
+
+def cut_corner(image: Image.Image) -> Image.Image:
+    pixels = np.array(image.convert("RGBA"))
+    pixels[:70, :70] = 0
+    return Image.fromarray(pixels)
+
+
+def palette(image: Image.Image) -> Image.Image:
+    """Number the shades of an image in a random order."""
+    order = np.random.default_rng(0).permutation(256).astype(np.uint8)
+    result = Image.fromarray(np.argsort(order).astype(np.uint8)[np.asarray(image)]).convert("L")
+    result.putpalette(np.repeat(order, 3).tobytes())
+    return result
+
+
+SAME_PICTURE: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "RGB.png": lambda image: image.convert("RGB"),
+    "RGBA.png": lambda image: image.convert("RGBA"),
+    "palette.png": palette,
+    "16 bit.png": lambda image: Image.fromarray(np.asarray(image).astype(np.uint16) * 257),
+    "faint 16 bit.png": lambda image: Image.fromarray(np.asarray(image).astype(np.uint16) + 4000),
+    "32 bit.tiff": lambda image: Image.fromarray(np.asarray(image).astype(np.int32) * 1000),
+    "float.tiff": lambda image: Image.fromarray(np.asarray(image).astype(np.float32) / 255),
+    "grey.bmp": lambda image: image,
+    "CMYK.tiff": lambda image: image.convert("RGB").convert("CMYK"),
+    "black on transparent.png": lambda image: with_alpha("RGBA", 0, 255 - np.asarray(image)),
+    "white on transparent.png": lambda image: with_alpha("RGBA", 255, 255 - np.asarray(image)),
+    "grey on transparent.png": lambda image: with_alpha("LA", 90, 255 - np.asarray(image)),
+    "cut corner.png": cut_corner,
+}
+
+
+@pytest.mark.parametrize("name", SAME_PICTURE)
+def test_the_kind_of_image_file_does_not_matter(name, digits, tmp_path):
+    SAME_PICTURE[name](dark(digits)).save(tmp_path / name)
+    expected = normalize(np.asarray(dark(digits)))
+    difference = read_digit(tmp_path / name).astype(int) - expected
+    # Rounded shades of grey may move a pixel by a level or two.
+    assert np.abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize("options", [{}, {"transparency": 0}], ids=["plain", "transparent color"])
+def test_images_of_two_colors_are_read(digits, tmp_path, options):
+    is_ink = enlarge(digits[0]) > 127
+    expected = normalize(np.where(is_ink, 0, 255))
+    Image.fromarray(~is_ink).save(tmp_path / "1 bit.png")
+    np.testing.assert_array_equal(read_digit(tmp_path / "1 bit.png"), expected)
+    two_colors = Image.fromarray(is_ink.astype(np.uint8))
+    # Both colors have the same shade of grey if the first one is not seen as transparent.
+    two_colors.putpalette([0, 0, 0, 0, 0, 0] if options else [250, 250, 90, 90, 0, 0])
+    two_colors.save(tmp_path / "palette.png", **options)
+    np.testing.assert_array_equal(read_digit(tmp_path / "palette.png"), expected)
+
+
+def test_a_transparent_color_counts_as_the_color_it_is(digits, tmp_path):
+    dark(digits).save(tmp_path / "keyed.png", transparency=255)
+    with Image.open(tmp_path / "keyed.png") as image:
+        assert image.has_transparency_data
+    expected = normalize(np.asarray(dark(digits)))
+    np.testing.assert_array_equal(read_digit(tmp_path / "keyed.png"), expected)
+
+
+def test_a_camera_held_sideways_is_noticed(digits, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn by 90° clockwise to view"
+    dark(digits).rotate(90, expand=True).save(tmp_path / "turned.png", exif=exif)
+    expected = normalize(np.asarray(dark(digits)))
+    np.testing.assert_array_equal(read_digit(tmp_path / "turned.png"), expected)
+
+
+def test_the_halos_of_jpeg_are_not_taken_for_strokes(digits, tmp_path):
+    differences = []
+    for image in digits[:50]:
+        Image.fromarray(255 - image).save(tmp_path / "digit.jpg", quality=75)
+        differences.append(np.abs(read_digit(tmp_path / "digit.jpg").astype(int) - image).mean())
+    # It is 23 if every difference from the background counts as a stroke.
+    assert np.mean(differences) < 5
+
+
+def png(width: int, height: int, data: bytes) -> bytes:
+    """Make a grey PNG file by hand, with whatever size and data."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(data))
+        + chunk(b"IEND", b"")
+    )
+
+
+def saved(image: Image.Image, **options: Any) -> Callable[[Path], None]:
+    return lambda path: image.save(path, **options)
+
+
+GOOD_PNG = png(28, 28, bytes(29 * 28))
+BLANK = Image.new("L", (28, 28), 200)
+ANIMATION = {"save_all": True, "append_images": [Image.new("L", (28, 28), 9)]}
+NOT_A_NUMBER = Image.fromarray(np.full((28, 28), np.nan, dtype=np.float32))
+NOISE = Image.fromarray(np.random.default_rng(0).normal(200, 5, (300, 300)).astype(np.uint8))
+
+BAD_IMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing.png": (lambda path: None, "cannot be read (No such file or directory)"),
+    "folder.png": (Path.mkdir, "is a folder"),
+    "empty.png": (Path.touch, "is no image that Pillow can read"),
+    "text.png": (lambda path: path.write_text("seven\n"), "is no image that Pillow can read"),
+    "short.png": (lambda path: path.write_bytes(GOOD_PNG[:50]), "cannot be read ("),
+    "few rows.png": (lambda path: path.write_bytes(png(28, 28, bytes(9))), "cannot be read ("),
+    "no width.png": (lambda path: path.write_bytes(png(0, 28, b"")), "is no image that Pillow"),
+    "large.png": (lambda path: path.write_bytes(png(10_000, 9_000, b"")), "is too large; expected"),
+    "bomb.png": (lambda path: path.write_bytes(png(99_999, 99_999, b"")), "is too large; expected"),
+    "blank.png": (saved(BLANK), "has no ink; expected a digit on a plain background"),
+    "noise.png": (saved(NOISE), "has no ink; expected a digit on a plain background"),
+    "pixel.png": (saved(BLANK.resize((1, 1))), "has no ink; expected a digit on"),
+    "clear.png": (saved(Image.new("RGBA", (28, 28))), "has no ink; expected a digit on"),
+    "animated.gif": (saved(BLANK, **ANIMATION), "has 2 images; expected a single one"),
+    "animated.png": (saved(BLANK, **ANIMATION), "has 2 images; expected a single one"),
+    "nan.tiff": (saved(NOT_A_NUMBER), "has infinite or NaN pixels; expected finite ones"),
+}
+if hasattr(os, "mkfifo"):
+    BAD_IMAGES["pipe.png"] = (os.mkfifo, "is no regular file")
+
+
+@pytest.mark.parametrize("name", BAD_IMAGES)
+def test_a_bad_image_costs_one_line_and_the_others_are_classified(
+    name, softmax_file, digits, tmp_path, capsys
+):
+    make, complaint = BAD_IMAGES[name]
+    make(tmp_path / name)
+    for good in ("a.png", "b.png"):
+        Image.fromarray(digits[0]).save(tmp_path / good)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        code, lines, complaints = classify(
+            capsys, softmax_file[1], tmp_path / "a.png", tmp_path / name, tmp_path / "b.png"
+        )
+    assert code == 2
+    assert [line[:2] for line in lines[1:]] == [
+        [str(tmp_path / "a.png"), "7"],
+        [str(tmp_path / "b.png"), "7"],
+    ]
+    assert len(complaints) == 1
+    assert f": {tmp_path / name}: {complaint}" in complaints[0]
+
+
+def test_a_damaged_png_is_one_line_wherever_the_damage_is(digits, tmp_path):
+    path = tmp_path / "damaged.png"
+    dark(digits).convert("RGB").save(path)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    complaints = []
+    for position in [*range(60), *rng.integers(60, len(content), 60)]:
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            assert read_digit(path).shape == (28, 28)
+        except ValueError as error:
+            complaints.append(str(error))
+    assert len(complaints) > 60
+    for complaint in complaints:
+        assert complaint.startswith(f"{path}: ")
+        assert "\n" not in complaint
+
+
+def test_nothing_but_complaints_if_no_image_is_good(softmax_file, tmp_path, capsys):
+    code, lines, complaints = classify(capsys, softmax_file[1], tmp_path / "a", tmp_path / "b")
+    assert (code, lines, len(complaints)) == (2, [], 2)
+
+
+def test_bad_weights_are_refused(digits, tmp_path):
+    Image.fromarray(digits[0]).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"a\.png: is no \.npz file$"):
+        main([str(tmp_path / "a.png"), str(tmp_path / "a.png")])
+
+
+def test_the_command_runs_in_any_folder(softmax_file, digits, tmp_path):
+    Image.fromarray(digits[0]).save(tmp_path / "seven.png")
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "predict.py"), *map(str, arguments)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    shown = run("--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "dark on light" in shown.stdout
+    classified = run(softmax_file[1], "seven.png")
+    assert (classified.returncode, classified.stderr) == (0, "")
+    assert classified.stdout.splitlines()[1].split()[:2] == ["seven.png", "7"]
+    refused = run(softmax_file[1], "eight.png")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "predict.py: error: eight.png: cannot be read (No such file or directory)\n"
+    )
+    swapped = run("seven.png", softmax_file[1])
+    assert (swapped.returncode, swapped.stdout) == (2, "")
+    assert swapped.stderr == "predict.py: error: seven.png: is no .npz file\n"
+    alone = run(softmax_file[1])
+    assert (alone.returncode, alone.stderr.count("\n")) == (2, 1)
