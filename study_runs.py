@@ -1,0 +1,221 @@
+"""The runs of the study: every configuration of tasks 2e and 4c, over seeds.
+
+A seed decides the order in which a run sees the images: for the unshuffled runs of 2e the one
+order of the training set, for all others the generator that shuffles. Runs of one seed begin with
+the same order, so that configurations can be compared seed by seed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+import mnist
+import task2
+import task3
+from task4 import LAMBDAS, squared_norm
+from trainer import BaseTrainer
+from utils import Split, load_full_mnist
+
+SHUFFLED, UNSHUFFLED = LOGISTIC = ("logistic shuffled", "logistic unshuffled")
+LAMBDA_OF = {f"softmax lambda={value:g}": value for value in sorted({0.0, *LAMBDAS})}
+CONFIGURATIONS = (*LOGISTIC, *LAMBDA_OF)
+
+# What decides the result of a run besides its settings.
+SOURCES = [
+    Path(__file__).resolve().with_name(f"{module}.py")
+    for module in (
+        *("linear", "mnist", "study_runs", "task2", "task2a"),
+        *("task3", "task3a", "task4", "trainer", "utils"),
+    )
+]
+ONE_AT_A_TIME = threading.Lock()
+
+
+class Run(NamedTuple):
+    """One training, with all that its result depends on.
+
+    Attributes
+    ----------
+    configuration : str
+        One of `CONFIGURATIONS`.
+    seed : int >= 0
+    epochs : int > 0
+        The most epochs to train.
+    blas_threads : int > 0
+    fingerprint : str
+        The `fingerprint` of code and data.
+    data_dir : str or None
+        Where the process that makes the run finds the data; None for its repository's MNIST.
+    """
+
+    configuration: str
+    seed: int
+    epochs: int
+    blas_threads: int
+    fingerprint: str
+    data_dir: str | None = None
+
+
+class Result(NamedTuple):
+    """What is kept of a run. Losses, accuracies and norm are those of the kept weights.
+
+    Attributes
+    ----------
+    configuration : str
+    seed : int
+    stop_step, best_step : int
+        The last step, and the one of the best validation, whose weights are kept.
+    train_loss, val_loss : float
+        The cross-entropy over all training and all validation images.
+    train_accuracy, val_accuracy : float, 0 to 1
+    norm : float
+        ‖w‖².
+    steps_per_epoch : int
+    val_accuracies : dict of step to float
+        The accuracies of all validations.
+    """
+
+    configuration: str
+    seed: int
+    stop_step: int
+    best_step: int
+    train_loss: float
+    val_loss: float
+    train_accuracy: float
+    val_accuracy: float
+    norm: float
+    steps_per_epoch: int
+    val_accuracies: dict[int, float]
+
+
+@functools.cache
+def load_data(model: str, data_dir: str | os.PathLike[str] | None) -> Split:
+    """Load the images for a model, once in each process.
+
+    Parameters
+    ----------
+    model : {"logistic", "softmax"}
+    data_dir : path or None
+        None for the repository's MNIST.
+
+    Returns
+    -------
+    X_train, Y_train, X_val, Y_val : ndarrays
+        As in `task2.load_data` or `task3.load_data`.
+    """
+    load = task2.load_data if model == "logistic" else task3.load_data
+    return load(data_dir=data_dir or mnist.DATA_DIR)
+
+
+@functools.cache
+def fingerprint(data_dir: str | os.PathLike[str] | None = None) -> str:
+    """Compute a checksum of all that decides a run's result besides its settings.
+
+    Parameters
+    ----------
+    data_dir : path, optional
+        The repository's MNIST by default.
+
+    Returns
+    -------
+    str
+        A SHA-256 of NumPy's version, of `SOURCES`, and of all images and labels.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the data are not what they should be, see `mnist.load_split`.
+    """
+    checksum = hashlib.sha256(np.__version__.encode())
+    for source in SOURCES:
+        checksum.update(source.read_bytes())
+    for array in load_full_mnist(data_dir or mnist.DATA_DIR):
+        checksum.update(f"{array.shape}".encode())
+        checksum.update(array.tobytes())
+    return checksum.hexdigest()
+
+
+def make_trainer(configuration: str, seed: int, data_dir: str | None = None) -> BaseTrainer:
+    """Make the trainer of a run.
+
+    Parameters
+    ----------
+    configuration : str
+        One of `CONFIGURATIONS`.
+    seed : int >= 0
+    data_dir : str, optional
+        The repository's MNIST by default.
+
+    Returns
+    -------
+    BaseTrainer
+
+    Raises
+    ------
+    ValueError
+        If there is no such configuration.
+    """
+    if configuration in LAMBDA_OF:
+        data = load_data("softmax", data_dir)
+        return task3.make_trainer(data, l2_reg_lambda=LAMBDA_OF[configuration], seed=seed)
+    if configuration not in LOGISTIC:
+        expected = ", ".join(CONFIGURATIONS)
+        raise ValueError(f"configuration is {configuration!r}; expected one of {expected}")
+    X_train, Y_train, X_val, Y_val = load_data("logistic", data_dir)
+    if configuration == UNSHUFFLED:
+        order = np.random.default_rng(seed).permutation(len(X_train))
+        X_train, Y_train = X_train[order], Y_train[order]
+    data = (X_train, Y_train, X_val, Y_val)
+    return task2.make_trainer(data, shuffle=configuration == SHUFFLED, seed=seed)
+
+
+def train(run: Run) -> Result:
+    """Make one run.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    Result
+        Bit for bit the same on every machine with the same type of processor.
+
+    Raises
+    ------
+    FloatingPointError
+        If the run diverges.
+    RuntimeError
+        If code, data or NumPy are not those that the run is meant for.
+    """
+    # A Dask worker of several threads gets several runs at once, but a process has only one number
+    # of BLAS threads.
+    with ONE_AT_A_TIME, threadpool_limits(run.blas_threads, user_api="blas"):
+        if fingerprint(run.data_dir) != run.fingerprint:
+            raise RuntimeError("code, data or NumPy here differ from those of the study")
+        trainer = make_trainer(run.configuration, run.seed, run.data_dir)
+        train_history, val_history = trainer.train(run.epochs)
+        train_loss = trainer.loss(trainer.Y_train, trainer.model.forward(trainer.X_train))
+    best_step = trainer.best_step
+    assert best_step is not None  # The first step of every run is validated.
+    return Result(
+        configuration=run.configuration,
+        seed=run.seed,
+        stop_step=trainer.stop_step,
+        best_step=best_step,
+        train_loss=float(train_loss),
+        val_loss=trainer.best_loss,
+        train_accuracy=train_history["accuracy"][best_step],
+        val_accuracy=val_history["accuracy"][best_step],
+        norm=squared_norm(trainer.model.w),
+        steps_per_epoch=len(trainer.X_train) // trainer.batch_size,
+        val_accuracies=val_history["accuracy"],
+    )

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from test_study import kept_in, wait_until
+
+import study
+import study_runs
+import study_workers
+from study_runs import SHUFFLED, Run
+
+distributed = pytest.importorskip(
+    "distributed", reason="needs the packages of requirements-cluster.txt"
+)
+
+TINY = ["--seeds", "2", "--epochs", "1", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Start a scheduler and two workers in processes of their own."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+    ) as cluster:
+        yield cluster
+
+
+def test_study_survives_the_death_of_a_worker_with_the_same_table(
+    cluster, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+
+    def kill_a_worker():
+        wait_until(lambda: kept_in("cluster_cache") >= 2)
+        killed.append(cluster.workers[0].pid)
+        os.kill(killed[0], signal.SIGKILL)
+
+    killed = []
+    killer = threading.Thread(target=kill_a_worker)
+    killer.start()
+    code = study.main(
+        [
+            *TINY,
+            *("--scheduler", cluster.scheduler_address),
+            *("--cache", "cluster_cache", "--output", "cluster.csv"),
+        ]
+    )
+    killer.join()
+    assert code == 0
+    assert killed
+    assert "study" not in capsys.readouterr().err
+    assert study.main([*TINY, "--jobs", "2", "--cache", "own_cache", "--output", "own.csv"]) == 0
+    assert Path("cluster.csv").read_bytes() == Path("own.csv").read_bytes()
+
+
+def kill_its_worker(run: Run) -> study_workers.Outcome:
+    if run.seed == 1:
+        os._exit(1)
+    return study_workers.attempt(run)
+
+
+def test_run_that_kills_its_workers_fails_and_the_others_go_on(cluster, monkeypatch, capsys):
+    monkeypatch.setattr(study_workers, "attempt", kill_its_worker)
+    runs = [Run(SHUFFLED, seed, 1, 1, study_runs.fingerprint()) for seed in range(4)]
+    results = study_workers.make_runs(runs, 1, cluster.scheduler_address)
+    assert [result.seed for result in results] == [0, 2, 3]
+    assert f"error: {SHUFFLED}, seed 1: KilledWorker: " in capsys.readouterr().err
+
+
+def test_scheduler_that_does_not_answer_is_an_error(monkeypatch):
+    monkeypatch.setattr(study_workers, "WAIT_SECONDS", 0.5)
+    runs = [Run(SHUFFLED, 0, 1, 1, "f")]
+    with pytest.raises(OSError, match=r"Timed out trying to connect to tcp://127\.0\.0\.1:9"):
+        study_workers.make_runs(runs, 1, "tcp://127.0.0.1:9")
+
+
+def test_cluster_without_workers_is_an_error(monkeypatch):
+    monkeypatch.setattr(study_workers, "WAIT_SECONDS", 0.5)
+    runs = [Run(SHUFFLED, 0, 1, 1, "f")]
+    with (
+        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=":0") as empty,
+        pytest.raises(TimeoutError, match=r"has no worker after 0\.5 s"),
+    ):
+        study_workers.make_runs(runs, 1, empty.scheduler_address)
