@@ -1,4 +1,4 @@
-"""A trainer as simple as it can be, to compare the real one with: it validates at once, one model at a time."""
+"""A trainer as simple as it can be: it validates at once, and trains one model at a time."""
 
 from __future__ import annotations
 

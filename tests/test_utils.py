@@ -138,7 +138,7 @@ def test_atomic_path_makes_its_folder_and_leaves_nothing_else(tmp_path):
         temporary.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
-    assert os.listdir(path.parent) == ["file.txt"]
+    assert [file.name for file in path.parent.iterdir()] == ["file.txt"]
     umask = os.umask(0)
     os.umask(umask)
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask
@@ -147,11 +147,16 @@ def test_atomic_path_makes_its_folder_and_leaves_nothing_else(tmp_path):
 def test_atomic_path_keeps_the_older_file_if_writing_fails(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError), utils.atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def fail_half_way():
+        with utils.atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["file.txt"]
+    assert [file.name for file in tmp_path.iterdir()] == ["file.txt"]
 
 
 def test_atomic_path_refuses_a_folder_in_the_files_place(tmp_path):
@@ -207,7 +212,7 @@ def test_a_full_disk_keeps_the_older_file_and_leaves_no_half_one(tmp_path):
     )
     assert "File too large" in child.stderr
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["weights.bin"]
+    assert [file.name for file in tmp_path.iterdir()] == ["weights.bin"]
 
 
 def test_importing_the_modules_draws_no_figure_and_needs_no_matplotlib():
