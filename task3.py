@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import cli
 import mnist
 from figures import figure_accuracies, figure_losses
-from linear import Floats, PerModel
+from linear import Floats, PerModel, logits
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
 from trainer import BaseTrainer
@@ -82,6 +82,11 @@ class SoftmaxTrainer(BaseTrainer):
     model: SoftmaxModel
     loss = staticmethod(cross_entropy_loss)
     accuracy = staticmethod(accuracy)
+
+    @staticmethod
+    def scores(model: SoftmaxModel, X: Floats) -> Floats:
+        """Compute the logits: their largest is the largest output, and they need no exp."""
+        return logits(X, model.w)
 
 
 def load_data(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Split:

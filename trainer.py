@@ -178,6 +178,22 @@ class BaseTrainer(abc.ABC):
     def accuracy(targets: NDArray, outputs: Floats) -> PerModel:
         """Compute the fraction that is predicted right, for outputs as in `loss`."""
 
+    @staticmethod
+    def scores(model: Any, X: Floats) -> Floats:
+        """Compute what `accuracy` needs of the outputs.
+
+        Parameters
+        ----------
+        model : Model
+        X : ndarray of shape (N, D), float
+
+        Returns
+        -------
+        ndarray of the shape of the outputs
+            The outputs, unless a subclass has something quicker with the same accuracy.
+        """
+        return model.forward(X)
+
     def train(self, num_epochs: int) -> tuple[History, History]:
         """Train from the model's present weights.
 
@@ -212,6 +228,7 @@ class BaseTrainer(abc.ABC):
         float, or ndarray of shape (M,) for a stack of models
             The loss of the batch before the update.
         """
+        Y_batch = np.asfortranarray(Y_batch)  # classes first, as the outputs (see `linear`)
         outputs = self.model.forward(X_batch)
         self.model.backward(X_batch, outputs, Y_batch)
         self.model.w = self.model.w - self.learning_rate * self.model.grad
@@ -236,7 +253,7 @@ class BaseTrainer(abc.ABC):
             loss_sums += len(X) * self.loss(Y, outputs)
             val_hits += len(X) * self.accuracy(Y, outputs)
         for X, Y in blocks(self.X_train, self.Y_train):
-            train_hits += len(X) * self.accuracy(Y, stack.forward(X))
+            train_hits += len(X) * self.accuracy(Y, self.scores(stack, X))
         return list(
             zip(
                 (loss_sums / len(self.X_val)).tolist(),
@@ -345,10 +362,7 @@ class BaseTrainer(abc.ABC):
 
 
 def blocks(X: Floats, Y: NDArray) -> Iterator[tuple[Floats, NDArray]]:
-    """Cut all samples into blocks of at most `BLOCK_SIZE`.
-
-    The targets' memory is laid out classes first, as that of the outputs (see `linear`).
-    """
+    """Cut all samples into blocks of at most `BLOCK_SIZE`, with targets laid out classes first."""
     for X_block, Y_block in batch_loader(X, Y, min(BLOCK_SIZE, len(X)), drop_last=False):
         yield X_block, np.asfortranarray(Y_block)
 
