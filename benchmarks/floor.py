@@ -1,0 +1,71 @@
+"""The floor: the gathers and the matrix products that the project's run cannot do without."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.common import index_batches
+from utils import Split
+
+
+def multiply(
+    data: Split, num_steps: int, groups: Sequence[int], *, batch_size: int = 128, seed: int = 0
+) -> dict[str, float]:
+    """Gather and multiply as often as a run does, and do nothing else.
+
+    Parameters
+    ----------
+    data : tuple of X_train, Y_train, X_val, Y_val
+        As `task3.load_data` gives it.
+    num_steps : int > 0
+        For each step: the gathers of a batch, its logits, its gradient.
+    groups : sequence of int > 0
+        How many validations share each product over all images.
+    batch_size, seed : int
+        As in the run.
+
+    Returns
+    -------
+    dict
+        The seconds it took.
+    """
+    X_train, Y_train, X_val, _ = data
+    D, K = X_train.shape[1], Y_train.shape[1]
+    steps_per_validation = len(X_train) // batch_size // 5
+    rng = np.random.default_rng(seed)
+    w = rng.normal(0, 0.01, (D, K)).astype(X_train.dtype)
+    errors = rng.normal(0, 0.01, (batch_size, K)).astype(X_train.dtype)
+    stacks = {M: np.tile(w, M) for M in groups}
+    # One epoch has at least one step.
+    batches = index_batches(len(X_train), batch_size, num_epochs=num_steps, seed=seed)
+    steps = list(itertools.islice(batches, num_steps))
+    X_batch, Y_batch = X_train[:batch_size].copy(), Y_train[:batch_size].copy()
+    logits, gradient = np.empty_like(errors), np.empty_like(w)
+    # In halves, a step's products are quicker: each is small enough for OpenBLAS's kernel for small
+    # matrices, which needs neither packing nor threads.
+    products = [
+        (A[half], B, out[half])
+        for A, B, out in ((X_batch, w, logits), (X_batch.T, errors, gradient))
+        for half in (slice(len(A) // 2), slice(len(A) // 2, None))
+    ]
+
+    start = time.perf_counter()
+    remaining = iter(steps)
+    for M in groups:
+        # Steps and validations take turns, as in the run: each finds the caches as the other
+        # leaves them.
+        for batch in itertools.islice(remaining, M * steps_per_validation):
+            X_train.take(batch, axis=0, out=X_batch, mode="clip")
+            Y_train.take(batch, axis=0, out=Y_batch, mode="clip")
+            for A, B, out in products:
+                np.matmul(A, B, out=out)
+        for X in (X_train, X_val):
+            X @ stacks[M]
+    seconds = time.perf_counter() - start
+    if next(remaining, None) is not None:
+        raise ValueError(f"{num_steps} steps are too many for {sum(groups)} validations")
+    return {"seconds": seconds, "compile_seconds": 0.0}
