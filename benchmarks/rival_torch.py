@@ -1,4 +1,4 @@
-"""The softmax run in PyTorch on the CPU, eager: quicker as a whole than after `torch.compile`."""
+"""The softmax run in PyTorch on the CPU, eager, as most of its users run it."""
 
 from __future__ import annotations
 
