@@ -13,7 +13,7 @@ from utils import Split
 
 # Hypothesis keeps failing examples for the next run; the repository's folder is not its place.
 hypothesis.configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis")
-hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("default", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("default")
 
 

@@ -96,13 +96,12 @@ def test_the_full_logistic_runs_are_those_of_the_reference(binary_data, shuffle)
     assert_same_run(trainer, reference)
 
 
-def test_the_full_runs_for_large_penalties_are_those_of_the_reference(full_data):
-    for l2_reg_lambda in (0.1, 1.0):
-        trainer = task3.make_trainer(full_data, l2_reg_lambda=l2_reg_lambda)
-        reference = reference_trainer.train(trainer, 500)
-        trainer.train(500)
-        assert trainer.ended == "early stopping"
-        assert_same_run(trainer, reference)
+def test_the_full_run_for_a_large_penalty_is_that_of_the_reference(full_data):
+    trainer = task3.make_trainer(full_data, l2_reg_lambda=1.0)
+    reference = reference_trainer.train(trainer, 500)
+    trainer.train(500)
+    assert trainer.ended == "early stopping"
+    assert_same_run(trainer, reference)
 
 
 def test_runs_that_train_together_are_those_of_the_reference(small_full_data):
