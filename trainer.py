@@ -394,7 +394,6 @@ def train_together(trainers: Sequence[BaseTrainer], num_epochs: int) -> None:
     running = list(trainers)
     # The lead makes the steps. Its model is the stack of all that are still running.
     lead = copy.copy(trainers[0])
-    lead.model = stack_models([t.model for t in running], [t.model.w for t in running])
     reason = "last epoch"
     overflows: list[str] = []
     with (
@@ -402,6 +401,7 @@ def train_together(trainers: Sequence[BaseTrainer], num_epochs: int) -> None:
         # An overflow goes into the list instead of a warning, and is looked into after the step.
         np.errstate(over="call", invalid="call", call=lambda kind, _: overflows.append(kind)),
     ):
+        lead.model = stack_models([t.model for t in running], [t.model.w for t in running])
         try:
             for step, (epoch, X_batch, Y_batch) in enumerate(lead._batches(num_epochs)):
                 losses = lead.train_step(X_batch, Y_batch).tolist()

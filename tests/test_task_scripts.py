@@ -189,6 +189,11 @@ def test_what_makes_no_sense_is_one_line_and_exit_code_2(
     assert files_in(tmp_path) == ["a-file"]
 
 
+def test_a_penalty_beyond_float32_is_one_line(run_here):
+    result = run_here("task4.py", "--l2", 1e300, "--epochs", 1, "--quiet")
+    assert_one_line_error(result, "task4.py", "λ = 1e+300", "at step 0")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /sys, where nobody may write")
 def test_a_read_only_folder_is_one_line_before_the_training(run_here, tmp_path):
     result = run_here("task2.py", "--figures", "/sys/figures")
