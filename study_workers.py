@@ -14,7 +14,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -96,7 +96,8 @@ def own_processes(count: int) -> Iterator[Callable[[Run], Outcome]]:
 def dask_cluster(scheduler: str) -> Iterator[Callable[[Run], Outcome]]:
     """Let joblib make runs on the workers of a Dask cluster.
 
-    The run of a worker that dies is made again by another one.
+    The run of a worker that dies is made again by another one, several times, before it counts as
+    the one that kills workers.
 
     Parameters
     ----------
@@ -123,6 +124,10 @@ def dask_cluster(scheduler: str) -> Iterator[Callable[[Run], Outcome]]:
         raise ValueError(f"{error}; a scheduler needs requirements-cluster.txt") from error
 
     class Backend(DaskDistributedBackend):
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            # While the cluster has a single worker, joblib would make the runs in this process.
+            return max(2, super().effective_n_jobs(n_jobs))
+
         def submit(self, func: Any, callback: Callable[[list[Outcome]], None]) -> Any:
             # When Dask gives up a task, joblib's backend does not call back, and joblib would wait
             # for ever. Dask does so after the task has taken several workers with it.
@@ -175,13 +180,27 @@ def outcomes(runs: Sequence[Run], jobs: int, scheduler: str | None) -> Iterator[
     """
     workers = dask_cluster(scheduler) if scheduler else own_processes(min(jobs, len(runs)))
     with workers as attempt_there:
-        # In one task, several runs would be lost together, so there is one for each.
-        parallel = joblib.Parallel(
-            return_as="generator_unordered", batch_size=1, pre_dispatch="all"
-        )
-        ended = parallel(joblib.delayed(attempt_there)(run) for run in runs)
-        with contextlib.closing(ended):
-            yield from ended
+        suspects = []
+        for run, outcome in in_parallel(attempt_there, runs):
+            if type(outcome).__name__ == "KilledWorker":
+                suspects.append(run)
+            else:
+                yield run, outcome
+        # Dask blames the death of a worker on all runs that it had, even those it had not begun.
+        # A run that kills a worker while it is alone is to blame.
+        for run in suspects:
+            yield from in_parallel(attempt_there, [run])
+
+
+def in_parallel(
+    attempt_there: Callable[[Run], Outcome], runs: Sequence[Run]
+) -> Generator[Outcome, None, None]:
+    """Let joblib make runs, each as one task, and give each outcome as soon as it is there."""
+    # In a task of several runs, all would be lost together.
+    parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+    ended = parallel(joblib.delayed(attempt_there)(run) for run in runs)
+    with contextlib.closing(ended):
+        yield from ended
 
 
 def keep(

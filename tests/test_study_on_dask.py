@@ -13,6 +13,7 @@ import study_runs
 import study_workers
 from study_runs import SHUFFLED, Run
 
+dask = pytest.importorskip("dask", reason="needs the packages of requirements-cluster.txt")
 distributed = pytest.importorskip(
     "distributed", reason="needs the packages of requirements-cluster.txt"
 )
@@ -22,10 +23,17 @@ TINY = ["--seeds", "2", "--epochs", "1", "--quiet"]
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Start a scheduler and two workers in processes of their own."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-    ) as cluster:
+    """Start a scheduler and two workers in processes of their own.
+
+    The scheduler gives up a task with the second worker that dies of it, not with the fourth, so
+    that it is quick, and quick to blame a task that only waited there.
+    """
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+        ) as cluster,
+    ):
         yield cluster
 
 
@@ -69,6 +77,20 @@ def test_run_that_kills_its_workers_fails_and_the_others_go_on(cluster, monkeypa
     results = study_workers.make_runs(runs, 1, cluster.scheduler_address)
     assert [result.seed for result in results] == [0, 2, 3]
     assert f"error: {SHUFFLED}, seed 1: KilledWorker: " in capsys.readouterr().err
+
+
+def name_process(run: Run) -> tuple[Run, int]:
+    return run, os.getpid()
+
+
+def test_single_worker_makes_the_runs_itself(monkeypatch):
+    monkeypatch.setattr(study_workers, "attempt", name_process)
+    runs = [Run(SHUFFLED, 0, 1, 1, "f")]
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0"
+    ) as single:
+        [(_, process)] = study_workers.outcomes(runs, 1, single.scheduler_address)
+    assert process != os.getpid()
 
 
 def test_scheduler_that_does_not_answer_is_an_error(monkeypatch):
