@@ -6,19 +6,20 @@ way back. Both functions take one weight matrix of shape (D, K), or a stack of M
 
 Three ideas for speed live here and nowhere else.
 
-*One product for a stack.* ``[30000, 785] @ [785, 10]`` waits for memory, not for arithmetic. With
-100 columns instead of 10 it takes three times as long, not ten. So the weights of a stack are laid
-side by side, as the columns of one matrix.
+*Classes first in memory.* Weights and logits have the shapes (D, K) and (N, K), but their memory is
+laid out as (K, D) and (K, N): each class is one contiguous row. The maximum or sum over the
+classes, ``axis=-1``, then runs over whole rows and is many times faster than over K = 10
+neighbours, and so are the products of a step. Nobody else needs to know: shapes and axes are those
+of the formulas, and weights of another layout give the same numbers.
 
 *Slices for a small product.* OpenBLAS copies the factors of a large product into another order and
 spreads it over threads that then wait for each other. Below 2¹⁸ multiplications it does neither.
-Cut into slices of that size, the two products of a step take one thread and no longer than the
-whole takes on two, and much less if another program keeps one of the two busy.
+Cut into slices of that size, each of the two products of a step takes less time on one thread than
+the whole takes on two, and does not care whether another program keeps one of them busy.
 
-*Classes first in memory.* Logits have the shape (N, K), but their memory is laid out as (K, N):
-each class is one contiguous row. The maximum or sum over the classes, ``axis=-1``, then runs over
-whole rows and is many times faster than over K = 10 neighbours. Nobody else needs to know: shapes
-and axes are those of the formulas.
+*One product for a stack.* ``[30000, 785] @ [785, 10]`` waits for memory, not for arithmetic. With
+100 columns instead of 10 it takes three times as long, not ten. So in a large product the weights
+of a stack are laid side by side, as one matrix.
 """
 
 from __future__ import annotations
@@ -34,13 +35,15 @@ Floats = NDArray[np.floating]
 # A number for one model; an array of M numbers for a stack of M models.
 PerModel = Any
 
+# In multiplications: what OpenBLAS does at once, and what is worth cutting into such slices.
 SMALL_PRODUCT = 2**18
+LARGE_PRODUCT = 2**21
 # Thinner slices cost more than they save.
-FEWEST_ROWS = 16
+FEWEST_COLUMNS = 16
 
 
 def stack_weights(weights: Sequence[Floats]) -> Floats:
-    """Put weight matrices into one stack, side by side in memory.
+    """Put weight matrices into one stack.
 
     Parameters
     ----------
@@ -49,9 +52,9 @@ def stack_weights(weights: Sequence[Floats]) -> Floats:
     Returns
     -------
     ndarray of shape (M, D, K), float
-        A copy. Its memory is that of a matrix of shape (D, M·K), which `logits` can use as it is.
+        A copy, with classes first in memory.
     """
-    return np.stack(weights, axis=1).swapaxes(0, 1)
+    return np.array([w.T for w in weights]).swapaxes(-1, -2)
 
 
 def logits(X: Floats, w: Floats) -> Floats:
@@ -72,12 +75,11 @@ def logits(X: Floats, w: Floats) -> Floats:
     ValueError
         If the shapes do not fit.
     """
-    *stack, D, K = w.shape
-    if X.ndim != 2 or X.shape[1] != D:
-        raise ValueError(f"X has shape {X.shape}; expected [N, {D}] to fit w of shape {w.shape}")
-    side_by_side = w.swapaxes(0, -2).reshape(D, -1)
-    classes_first = product(X, side_by_side).T.copy()
-    return classes_first.reshape(*stack, K, len(X)).swapaxes(-1, -2)
+    if X.ndim != 2 or X.shape[1] != w.shape[-2]:
+        raise ValueError(
+            f"X has shape {X.shape}; expected [N, {w.shape[-2]}] to fit w of shape {w.shape}"
+        )
+    return product(w.swapaxes(-1, -2), X.T).swapaxes(-1, -2)
 
 
 def weight_gradient(X: Floats, errors: Floats) -> Floats:
@@ -92,44 +94,56 @@ def weight_gradient(X: Floats, errors: Floats) -> Floats:
     -------
     ndarray of shape (D, K) or (M, D, K), float
     """
-    *stack, N, K = errors.shape
-    side_by_side = errors.swapaxes(-1, -2).reshape(-1, N).T
-    return product(X.T, side_by_side).reshape(X.shape[1], *stack, K).swapaxes(0, -2)
+    return product(errors.swapaxes(-1, -2), X).swapaxes(-1, -2)
 
 
 def product(A: Floats, B: Floats) -> Floats:
-    """Compute ``A @ B``, in slices of the rows of `A` if that makes them small products.
+    """Compute ``A @ B`` for one matrix or a stack of them.
 
     Parameters
     ----------
-    A : ndarray of shape (N, D), float
-    B : ndarray of shape (D, K), float
+    A : ndarray of shape (K, D) or (M, K, D), float
+    B : ndarray of shape (D, N), float
 
     Returns
     -------
-    ndarray of shape (N, K), float
+    ndarray of shape (K, N) or (M, K, N), float
+        The same for a matrix in a stack as for the matrix alone, bit for bit, unless the product is
+        large.
     """
-    N, D = A.shape
-    rows = rows_of_slice(N, D * B.shape[1])
-    if rows == N:
-        return A @ B
-    return (A.reshape(-1, rows, D) @ B).reshape(N, -1)
+    *stack, K, D = A.shape
+    N = B.shape[1]
+    if K * D * N > LARGE_PRODUCT:
+        # B is the transpose of an array that BLAS reads faster as it is.
+        return (B.T @ A.reshape(-1, D).T).T.copy().reshape(*stack, K, N)
+    columns = columns_of_slice(N, K * D)
+    result = np.empty((*stack, K, N), dtype=np.result_type(A, B))
+    slices = cut_columns(result, columns)
+    np.matmul(A[..., np.newaxis, :, :], cut_columns(B, columns), out=slices)
+    return result
+
+
+def cut_columns(matrix: Floats, columns: int) -> Floats:
+    """Cut a matrix into slices of its columns: a view of shape (..., slices, rows, columns)."""
+    return matrix.reshape(*matrix.shape[:-1], -1, columns).swapaxes(-3, -2)
 
 
 @functools.cache
-def rows_of_slice(N: int, multiplications_in_row: int) -> int:
-    """Choose how many of N rows make a slice: all of them, or a divisor of N.
+def columns_of_slice(N: int, multiplications_in_column: int) -> int:
+    """Choose how many of N columns make a slice of a product.
 
     Parameters
     ----------
     N : int > 0
-    multiplications_in_row : int > 0
-        How many multiplications a row takes in the product.
+    multiplications_in_column : int > 0
+        How many multiplications a column takes in the product.
 
     Returns
     -------
     int
+        The largest divisor of N that makes a small product; N if it would make thin slices.
     """
-    most = SMALL_PRODUCT // multiplications_in_row
-    slices = (rows for rows in range(most, FEWEST_ROWS - 1, -1) if N % rows == 0)
-    return N if most >= N else next(slices, N)
+    most = min(N, SMALL_PRODUCT // multiplications_in_column)
+    slices = (columns for columns in range(most, 0, -1) if N % columns == 0)
+    columns = next(slices, N)
+    return columns if columns >= min(N, FEWEST_COLUMNS) else N

@@ -55,8 +55,7 @@ def softmax(z: Floats) -> Floats:
         The last axis sums to 1.
     """
     # A common shift of all logits cancels out; this one makes the largest exponent 0.
-    e = z - z.max(axis=-1, keepdims=True)
-    np.exp(e, out=e)
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
     e /= e.sum(axis=-1, keepdims=True)
     return e
 
@@ -83,9 +82,8 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
         If the shapes differ.
     """
     check_targets(targets, outputs)
-    ln_y = np.maximum(outputs, np.finfo(outputs.dtype).tiny)
-    np.log(ln_y, out=ln_y)
-    return -np.sum(targets * ln_y, axis=(-2, -1), dtype=np.float64) / len(targets)
+    ln_y = np.log(np.maximum(outputs, np.finfo(outputs.dtype).tiny))
+    return -(targets * ln_y).sum(axis=(-2, -1), dtype=np.float64) / len(targets)
 
 
 class SoftmaxModel:

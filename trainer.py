@@ -11,7 +11,7 @@ taken before anything has to be decided. So the weights at these points are kept
 one product.
 
 *Runs share their batches.* Runs that see the same batches in the same order, such as those for
-several values of λ, make each step together: one gather and two products serve them all.
+several values of λ, make each step together: one gather and one call of each function serve all.
 """
 
 from __future__ import annotations
@@ -370,7 +370,9 @@ def blocks(X: Floats, Y: NDArray) -> Iterator[tuple[Floats, NDArray]]:
 def train_together(trainers: Sequence[BaseTrainer], num_epochs: int) -> None:
     """Train several models on the same batches.
 
-    Each run ends with what its own `BaseTrainer.train` would have given, in less time.
+    Each run ends with what its own `BaseTrainer.train` would have given, in less time: bit for bit
+    for the batches of the assignment, and up to rounding for those that make a step's products
+    large (see `linear`).
 
     Parameters
     ----------

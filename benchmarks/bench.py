@@ -123,10 +123,12 @@ def make_plan(num_epochs: int, images: tuple[int, ...]) -> dict[str, tuple[str, 
     return {
         "project": ("project", epochs),
         "floor": ("floor", products),
+        "floor in slices": ("floor", {"in_slices": True, **products}),
         **{name: ("rival", {"name": name, **epochs}) for name in SAME_WORK},
         "sklearn": ("sklearn", {"max_iter": max_iter}),
         "project, one thread": ("project", {"threads": 1, **epochs}),
         "floor, one thread": ("floor", {"threads": 1, **products}),
+        "floor in slices, one thread": ("floor", {"threads": 1, "in_slices": True, **products}),
         "logistic": ("logistic", epochs),
         **{
             f"growth {num_images}": (

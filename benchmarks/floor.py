@@ -9,11 +9,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.common import index_batches
+from linear import columns_of_slice, cut_columns
 from utils import Split
 
 
 def multiply(
-    data: Split, num_steps: int, groups: Sequence[int], *, batch_size: int = 128, seed: int = 0
+    data: Split,
+    num_steps: int,
+    groups: Sequence[int],
+    *,
+    in_slices: bool = False,
+    batch_size: int = 128,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Gather and multiply as often as a run does, and do nothing else.
 
@@ -25,6 +32,8 @@ def multiply(
         For each step: the gathers of a batch, its logits, its gradient.
     groups : sequence of int > 0
         How many validations share each product over all images.
+    in_slices : bool, default=False
+        Whether to cut the products of a step as `linear` does, instead of leaving them whole.
     batch_size, seed : int
         As in the run.
 
@@ -44,14 +53,17 @@ def multiply(
     batches = index_batches(len(X_train), batch_size, num_epochs=num_steps, seed=seed)
     steps = list(itertools.islice(batches, num_steps))
     X_batch, Y_batch = X_train[:batch_size].copy(), Y_train[:batch_size].copy()
-    logits, gradient = np.empty_like(errors), np.empty_like(w)
-    # In halves, a step's products are quicker: each is small enough for OpenBLAS's kernel for small
-    # matrices, which needs neither packing nor threads.
     products = [
-        (A[half], B, out[half])
-        for A, B, out in ((X_batch, w, logits), (X_batch.T, errors, gradient))
-        for half in (slice(len(A) // 2), slice(len(A) // 2, None))
+        (X_batch, w, np.empty_like(errors)),
+        (X_batch.T, errors, np.empty_like(w)),
     ]
+    if in_slices:
+        classes_first = [(w.T.copy(), X_batch.T), (errors.T.copy(), X_batch)]
+        products = []
+        for A, B in classes_first:
+            columns = columns_of_slice(B.shape[1], A.size)
+            out = np.empty((K, B.shape[1]), A.dtype)
+            products.append((A, cut_columns(B, columns), cut_columns(out, columns)))
 
     start = time.perf_counter()
     remaining = iter(steps)

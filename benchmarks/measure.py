@@ -135,14 +135,16 @@ def sklearn_max_iter(accuracy: float) -> Measurement:
     return {"max_iter": rival_sklearn.find_max_iter(task3.load_data(), accuracy)}
 
 
-def floor(num_steps: int, groups: Sequence[int], threads: int | None = None) -> Measurement:
+def floor(
+    num_steps: int, groups: Sequence[int], threads: int | None = None, in_slices: bool = False
+) -> Measurement:
     """Make only the products and gathers of the project's softmax run."""
     import task3
     from benchmarks.floor import multiply
 
     data = task3.load_data()
     with blas_threads(threads):
-        return multiply(data, num_steps, groups)
+        return multiply(data, num_steps, groups, in_slices=in_slices)
 
 
 MEASUREMENTS: dict[str, Callable[..., Measurement]] = {

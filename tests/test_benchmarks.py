@@ -71,7 +71,13 @@ def test_ratios_compare_within_a_round():
     assert results.median_and_range(ratios) == "2.00 (2.00 … 3.00)"
 
 
-def test_the_floor_makes_as_many_steps_and_validations_as_it_is_told(small_data, monkeypatch):
+@pytest.mark.parametrize(
+    ("in_slices", "shapes"),
+    [(False, [(32, 10), (785, 10)]), (True, [(1, 10, 32), (1, 10, 785)])],
+)
+def test_the_floor_makes_as_many_steps_and_validations_as_it_is_told(
+    small_data, monkeypatch, in_slices, shapes
+):
     products = []
     matmul = np.matmul
 
@@ -81,10 +87,10 @@ def test_the_floor_makes_as_many_steps_and_validations_as_it_is_told(small_data,
 
     monkeypatch.setattr(np, "matmul", counted)
     # 21 batches make a validation every 4 steps: two validations wait for the steps 0 and 4.
-    floor.multiply(small_data, 5, [2], batch_size=32)
-    assert products == 5 * [(16, 10), (16, 10), (392, 10), (393, 10)]
+    floor.multiply(small_data, 5, [2], in_slices=in_slices, batch_size=32)
+    assert products == 5 * shapes
     with pytest.raises(ValueError, match="9 steps are too many for 2 validations"):
-        floor.multiply(small_data, 9, [2], batch_size=32)
+        floor.multiply(small_data, 9, [2], in_slices=in_slices, batch_size=32)
 
 
 def test_validations_stop_when_the_best_loss_is_as_old_as_the_patience():

@@ -173,6 +173,32 @@ def test_a_stack_of_weights_gives_what_each_of_them_gives(M, K, N, D):
         np.testing.assert_allclose(gradients[m], X.T @ errors[m], rtol=1e-12, atol=1e-12)
 
 
+# 128 and 1000 samples: the products of a step, in slices, and of a validation, as one.
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("K", "N"), [(1, 128), (10, 128), (10, 97), (10, 1000)])
+def test_products_of_the_tasks_sizes_are_those_of_float64(rng, K, N, dtype):
+    X = rng.uniform(-1, 1, size=(N, 785)).astype(dtype)
+    w = rng.normal(size=(3, 785, K)).astype(dtype)
+    errors = rng.normal(size=(3, N, K)).astype(dtype)
+    tolerance = 1000 * np.finfo(dtype).eps
+    exact_logits = X.astype(np.float64) @ w.astype(np.float64)
+    exact_gradients = X.T.astype(np.float64) @ errors.astype(np.float64)
+    for weights in (w, stack_weights(w)):
+        assert logits(X, weights).dtype == dtype
+        np.testing.assert_allclose(logits(X, weights), exact_logits, atol=tolerance)
+    np.testing.assert_allclose(weight_gradient(X, errors), exact_gradients, atol=tolerance)
+
+
+def test_a_steps_products_are_the_same_bits_in_a_stack_as_alone(rng):
+    X = rng.uniform(-1, 1, size=(128, 785)).astype(np.float32)
+    w = stack_weights(rng.normal(size=(3, 785, 10)).astype(np.float32))
+    errors = logits(X, w)
+    gradients = weight_gradient(X, errors)
+    for m in range(3):
+        np.testing.assert_array_equal(logits(X, w[m]), errors[m])
+        np.testing.assert_array_equal(weight_gradient(X, errors[m]), gradients[m])
+
+
 def test_pre_process_images_scales_pixels_and_appends_ones():
     X = np.tile(np.arange(256, dtype=np.uint8), (2, 4))[:, :784]
     processed = task2a.pre_process_images(X)
