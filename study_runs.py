@@ -11,6 +11,7 @@ import functools
 import hashlib
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ import mnist
 import task2
 import task3
 from task4 import LAMBDAS, squared_norm
-from trainer import BaseTrainer
+from trainer import BaseTrainer, train_together
 from utils import Split, load_full_mnist
 
 SHUFFLED, UNSHUFFLED = LOGISTIC = ("logistic shuffled", "logistic unshuffled")
@@ -177,35 +178,61 @@ def make_trainer(configuration: str, seed: int, data_dir: str | None = None) -> 
     return task2.make_trainer(data, shuffle=configuration == SHUFFLED, seed=seed)
 
 
-def train(run: Run) -> Result:
-    """Make one run.
+def groups(runs: Sequence[Run]) -> list[list[Run]]:
+    """Put those runs together that see the same batches: the softmax runs of a seed.
 
     Parameters
     ----------
-    run : Run
+    runs : sequence of Run
 
     Returns
     -------
-    Result
-        Bit for bit the same on every machine with the same type of processor.
+    list of list of Run
+        The largest groups first: begun last, they would keep one process busy after all others.
+    """
+    grouped: dict[Run, list[Run]] = {}
+    for run in runs:
+        model = "softmax" if run.configuration in LAMBDA_OF else run.configuration
+        grouped.setdefault(run._replace(configuration=model), []).append(run)
+    return sorted(grouped.values(), key=len, reverse=True)
+
+
+def train(runs: Sequence[Run]) -> list[Result]:
+    """Make the runs of a group.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        One of the `groups`, or a part of it.
+
+    Returns
+    -------
+    list of Result
+        Bit for bit the same on every machine with the same type of processor, for every part of a
+        group.
 
     Raises
     ------
     FloatingPointError
-        If the run diverges.
+        If a run diverges.
     RuntimeError
-        If code, data or NumPy are not those that the run is meant for.
+        If code, data or NumPy are not those that the runs are meant for.
     """
     # A Dask worker of several threads gets several runs at once, but a process has only one number
     # of BLAS threads.
-    with ONE_AT_A_TIME, threadpool_limits(run.blas_threads, user_api="blas"):
-        if fingerprint(run.data_dir) != run.fingerprint:
+    with ONE_AT_A_TIME, threadpool_limits(runs[0].blas_threads, user_api="blas"):
+        if fingerprint(runs[0].data_dir) != runs[0].fingerprint:
             raise RuntimeError("code, data or NumPy here differ from those of the study")
-        trainer = make_trainer(run.configuration, run.seed, run.data_dir)
-        train_history, val_history = trainer.train(run.epochs)
-        train_loss = trainer.loss(trainer.Y_train, trainer.model.forward(trainer.X_train))
+        trainers = [make_trainer(run.configuration, run.seed, run.data_dir) for run in runs]
+        train_together(trainers, runs[0].epochs)
+        return [result_of(run, trainer) for run, trainer in zip(runs, trainers, strict=True)]
+
+
+def result_of(run: Run, trainer: BaseTrainer) -> Result:
+    """Keep what the study needs of a finished run."""
     best_step = trainer.best_step
     assert best_step is not None  # The first step of every run is validated.
+    train_loss = trainer.loss(trainer.Y_train, trainer.model.forward(trainer.X_train))
     return Result(
         configuration=run.configuration,
         seed=run.seed,
@@ -213,9 +240,9 @@ def train(run: Run) -> Result:
         best_step=best_step,
         train_loss=float(train_loss),
         val_loss=trainer.best_loss,
-        train_accuracy=train_history["accuracy"][best_step],
-        val_accuracy=val_history["accuracy"][best_step],
+        train_accuracy=trainer.train_history["accuracy"][best_step],
+        val_accuracy=trainer.val_history["accuracy"][best_step],
         norm=squared_norm(trainer.model.w),
         steps_per_epoch=len(trainer.X_train) // trainer.batch_size,
-        val_accuracies=val_history["accuracy"],
+        val_accuracies=trainer.val_history["accuracy"],
     )

@@ -1,7 +1,8 @@
 """Where the runs of the study take place: in processes of this machine, or on a Dask cluster.
 
-Every run has a process to itself and one BLAS thread. That is quicker than one run at a time on all
-cores, and it gives the same results, bit for bit, for any number of processes.
+Every run has one BLAS thread, and a process to itself or together with the runs that see the same
+batches. That is quicker than one run at a time on all cores, and it gives the same results, bit for
+bit, for any number of processes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -24,20 +25,23 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
 import cli
-from study_runs import Result, Run, train
+from study_runs import Result, Run, groups, train
 
 Outcome = tuple[Run, Result | Exception]
+Attempt = Callable[[Sequence[Run]], list[Outcome]]
 
 # How long to wait for a Dask scheduler, then for its first worker.
 WAIT_SECONDS = 10
 
 
-def attempt(run: Run) -> Outcome:
-    """Make one run and return its error instead of raising it, so that the others go on."""
+def attempt(runs: Sequence[Run]) -> list[Outcome]:
+    """Make the runs of a group and return errors instead of raising them, so that others go on."""
     try:
-        return run, train(run)
+        return list(zip(runs, train(runs), strict=True))
     except Exception as error:
-        return run, error
+        if len(runs) == 1:
+            return [(runs[0], error)]
+        return [outcome for run in runs for outcome in attempt([run])]
 
 
 def prepare_process() -> None:
@@ -49,7 +53,7 @@ def prepare_process() -> None:
 
 
 @contextlib.contextmanager
-def own_processes(count: int) -> Iterator[Callable[[Run], Outcome]]:
+def own_processes(count: int) -> Iterator[Attempt]:
     """Let joblib make runs in processes of this machine.
 
     Joblib's threads wait, each for a process of its own. In a pool that they share, one process
@@ -74,13 +78,13 @@ def own_processes(count: int) -> Iterator[Callable[[Run], Outcome]]:
     for position in range(count):
         idle.put(position)
 
-    def attempt_in_process(run: Run) -> Outcome:
+    def attempt_in_process(runs: Sequence[Run]) -> list[Outcome]:
         position = idle.get()
         try:
-            return processes[position].submit(attempt, run).result()
+            return processes[position].submit(attempt, runs).result()
         except BrokenProcessPool as error:
             processes[position] = new_process()
-            return run, error
+            return [(run, error) for run in runs]
         finally:
             idle.put(position)
 
@@ -93,7 +97,7 @@ def own_processes(count: int) -> Iterator[Callable[[Run], Outcome]]:
 
 
 @contextlib.contextmanager
-def dask_cluster(scheduler: str) -> Iterator[Callable[[Run], Outcome]]:
+def dask_cluster(scheduler: str) -> Iterator[Attempt]:
     """Let joblib make runs on the workers of a Dask cluster.
 
     The run of a worker that dies is made again by another one, several times, before it counts as
@@ -128,15 +132,15 @@ def dask_cluster(scheduler: str) -> Iterator[Callable[[Run], Outcome]]:
             # While the cluster has a single worker, joblib would make the runs in this process.
             return max(2, super().effective_n_jobs(n_jobs))
 
-        def submit(self, func: Any, callback: Callable[[list[Outcome]], None]) -> Any:
+        def submit(self, func: Any, callback: Callable[[list[list[Outcome]]], None]) -> Any:
             # When Dask gives up a task, joblib's backend does not call back, and joblib would wait
             # for ever. Dask does so after the task has taken several workers with it.
-            [(_, (run,), _)] = func.items
+            [(_, (runs,), _)] = func.items
             future = super().submit(func, callback)
 
             def call_back_after_error(future: Any) -> None:
                 if error := future.exception():
-                    callback([(run, error)])
+                    callback([[(run, error) for run in runs]])
 
             future.add_done_callback(call_back_after_error)
             return future
@@ -178,10 +182,11 @@ def outcomes(runs: Sequence[Run], jobs: int, scheduler: str | None) -> Iterator[
     outcome : Result or Exception
         As soon as the run has ended.
     """
-    workers = dask_cluster(scheduler) if scheduler else own_processes(min(jobs, len(runs)))
+    grouped = groups(runs)
+    workers = dask_cluster(scheduler) if scheduler else own_processes(min(jobs, len(grouped)))
     with workers as attempt_there:
         suspects = []
-        for run, outcome in in_parallel(attempt_there, runs):
+        for run, outcome in in_parallel(attempt_there, grouped):
             if type(outcome).__name__ == "KilledWorker":
                 suspects.append(run)
             else:
@@ -189,18 +194,17 @@ def outcomes(runs: Sequence[Run], jobs: int, scheduler: str | None) -> Iterator[
         # Dask blames the death of a worker on all runs that it had, even those it had not begun.
         # A run that kills a worker while it is alone is to blame.
         for run in suspects:
-            yield from in_parallel(attempt_there, [run])
+            yield from in_parallel(attempt_there, [[run]])
 
 
-def in_parallel(
-    attempt_there: Callable[[Run], Outcome], runs: Sequence[Run]
-) -> Generator[Outcome, None, None]:
-    """Let joblib make runs, each as one task, and give each outcome as soon as it is there."""
-    # In a task of several runs, all would be lost together.
+def in_parallel(attempt_there: Attempt, grouped: Sequence[Sequence[Run]]) -> Iterator[Outcome]:
+    """Let joblib make groups of runs, each as one task, and give outcomes as they come."""
+    # In a task of several groups, all would be lost together.
     parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
-    ended = parallel(joblib.delayed(attempt_there)(run) for run in runs)
+    ended = parallel(joblib.delayed(attempt_there)(runs) for runs in grouped)
     with contextlib.closing(ended):
-        yield from ended
+        for outcomes_of_group in ended:
+            yield from outcomes_of_group
 
 
 def keep(

@@ -65,10 +65,10 @@ def test_study_survives_the_death_of_a_worker_with_the_same_table(
     assert Path("cluster.csv").read_bytes() == Path("own.csv").read_bytes()
 
 
-def kill_its_worker(run: Run) -> study_workers.Outcome:
-    if run.seed == 1:
+def kill_its_worker(runs: list[Run]) -> list[study_workers.Outcome]:
+    if runs[0].seed == 1:
         os._exit(1)
-    return study_workers.attempt(run)
+    return study_workers.attempt(runs)
 
 
 def test_run_that_kills_its_workers_fails_and_the_others_go_on(cluster, monkeypatch, capsys):
@@ -79,8 +79,8 @@ def test_run_that_kills_its_workers_fails_and_the_others_go_on(cluster, monkeypa
     assert f"error: {SHUFFLED}, seed 1: KilledWorker: " in capsys.readouterr().err
 
 
-def name_process(run: Run) -> tuple[Run, int]:
-    return run, os.getpid()
+def name_process(runs: list[Run]) -> list[tuple[Run, int]]:
+    return [(run, os.getpid()) for run in runs]
 
 
 def test_single_worker_makes_the_runs_itself(monkeypatch):
