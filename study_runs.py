@@ -224,6 +224,9 @@ def train(runs: Sequence[Run]) -> list[Result]:
         if fingerprint(runs[0].data_dir) != runs[0].fingerprint:
             raise RuntimeError("code, data or NumPy here differ from those of the study")
         trainers = [make_trainer(run.configuration, run.seed, run.data_dir) for run in runs]
+        for trainer in trainers:
+            # Only that of the kept weights is wanted, and `result_of` computes it.
+            trainer.records_train_accuracy = False
         train_together(trainers, runs[0].epochs)
         return [result_of(run, trainer) for run, trainer in zip(runs, trainers, strict=True)]
 
@@ -232,15 +235,15 @@ def result_of(run: Run, trainer: BaseTrainer) -> Result:
     """Keep what the study needs of a finished run."""
     best_step = trainer.best_step
     assert best_step is not None  # The first step of every run is validated.
-    train_loss = trainer.loss(trainer.Y_train, trainer.model.forward(trainer.X_train))
+    outputs = trainer.model.forward(trainer.X_train)
     return Result(
         configuration=run.configuration,
         seed=run.seed,
         stop_step=trainer.stop_step,
         best_step=best_step,
-        train_loss=float(train_loss),
+        train_loss=float(trainer.loss(trainer.Y_train, outputs)),
         val_loss=trainer.best_loss,
-        train_accuracy=trainer.train_history["accuracy"][best_step],
+        train_accuracy=float(trainer.accuracy(trainer.Y_train, outputs)),
         val_accuracy=trainer.val_history["accuracy"][best_step],
         norm=squared_norm(trainer.model.w),
         steps_per_epoch=len(trainer.X_train) // trainer.batch_size,

@@ -138,6 +138,17 @@ def test_runs_that_train_together_are_bit_for_bit_those_of_runs_alone(small_full
     assert len({trainer.stop_step for trainer in together}) > 1
 
 
+def test_training_accuracies_are_left_out_if_not_wanted_and_change_nothing_else(small_full_data):
+    trainer, without = (softmax_trainer(small_full_data, patience=2) for _ in range(2))
+    without.records_train_accuracy = False
+    trainer.train(6)
+    without.train(6)
+    assert without.train_history == {"loss": trainer.train_history["loss"], "accuracy": {}}
+    assert without.val_history == trainer.val_history
+    np.testing.assert_array_equal(without.model.w, trainer.model.w)
+    assert np.isnan(without.summary()["train_accuracy"])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_assignments_logistic_run_stops_where_it_should(binary_data, dtype):
     trainer = task2.make_trainer(
