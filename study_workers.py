@@ -15,6 +15,7 @@ import queue
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
@@ -202,9 +203,13 @@ def in_parallel(attempt_there: Attempt, grouped: Sequence[Sequence[Run]]) -> Ite
     # In a task of several groups, all would be lost together.
     parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
     ended = parallel(joblib.delayed(attempt_there)(runs) for runs in grouped)
-    with contextlib.closing(ended):
+    try:
         for outcomes_of_group in ended:
             yield from outcomes_of_group
+    finally:
+        # joblib warns of work that nobody waits for, but whoever leaves early knows.
+        with warnings.catch_warnings(action="ignore"):
+            ended.close()
 
 
 def keep(

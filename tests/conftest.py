@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
+
+# Two processes that both spread their products over all cores hinder each other. NumPy reads this
+# once, when it is imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import numpy as np
