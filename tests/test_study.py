@@ -520,7 +520,7 @@ def test_worker_that_dies_fails_its_runs_only(tiny_study, tmp_path, monkeypatch,
 
 
 def test_ctrl_c_keeps_what_has_ended_and_leaves_no_process(tmp_path):
-    process = start_study(tmp_path, "--epochs", "20", "--jobs", "2", start_new_session=True)
+    process = start_study(tmp_path, "--epochs", "3", "--jobs", "2", start_new_session=True)
     wait_until(lambda: kept_in(tmp_path / ".study_cache") >= 2)
     workers = workers_of(process.pid)
     assert len(workers) == 2
