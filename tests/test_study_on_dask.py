@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 from pathlib import Path
 
+import joblib
 import pytest
 from test_study import kept_in, wait_until
 
@@ -77,6 +79,27 @@ def test_run_that_kills_its_workers_fails_and_the_others_go_on(cluster, monkeypa
     results = study_workers.make_runs(runs, 1, cluster.scheduler_address)
     assert [result.seed for result in results] == [0, 2, 3]
     assert f"error: {SHUFFLED}, seed 1: KilledWorker: " in capsys.readouterr().err
+
+
+def test_run_that_was_only_waiting_where_a_worker_died_is_made_again(monkeypatch):
+    made = []
+
+    def blame_all_at_first(runs: list[Run]) -> list[tuple[Run, object]]:
+        made.append([run.seed for run in runs])
+        killed = distributed.KilledWorker("task", None, 1)
+        return [(run, "done" if len(made) > 3 and run.seed != 1 else killed) for run in runs]
+
+    @contextlib.contextmanager
+    def cluster_that_blames(scheduler):
+        with joblib.parallel_config(backend="threading", n_jobs=2):
+            yield blame_all_at_first
+
+    monkeypatch.setattr(study_workers, "dask_cluster", cluster_that_blames)
+    runs = [Run(SHUFFLED, seed, 1, 1, "f") for seed in range(3)]
+    ended = {run.seed: end for run, end in study_workers.outcomes(runs, 1, "tcp://HOST:8786")}
+    assert sorted(made[3:]) == [[0], [1], [2]]
+    assert (ended[0], ended[2]) == ("done", "done")
+    assert isinstance(ended[1], distributed.KilledWorker)
 
 
 def name_process(runs: list[Run]) -> list[tuple[Run, int]]:
