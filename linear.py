@@ -117,6 +117,8 @@ def product(A: Floats, B: Floats) -> Floats:
         # B is the transpose of an array that BLAS reads faster as it is.
         return (B.T @ A.reshape(-1, D).T).T.copy().reshape(*stack, K, N)
     columns = columns_of_slice(N, K * D)
+    if columns == N:
+        return A @ B
     result = np.empty((*stack, K, N), dtype=np.result_type(A, B))
     slices = cut_columns(result, columns)
     np.matmul(A[..., np.newaxis, :, :], cut_columns(B, columns), out=slices)

@@ -159,7 +159,7 @@ def test_a_fresh_logistic_model_predicts_one_for_every_image(binary_data):
     assert accuracy == Y.mean(dtype=np.float64)
 
 
-@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.integers(1, 6))
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 5), st.integers(1, 6))
 def test_a_stack_of_weights_gives_what_each_of_them_gives(M, K, N, D):
     rng = np.random.default_rng(M + 10 * K + 100 * N + 1000 * D)
     X = rng.normal(size=(N, D))
