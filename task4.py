@@ -219,7 +219,7 @@ def figure_norms(trainers: Sequence[SoftmaxTrainer]) -> Figure:
 
 
 def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
-    """Draw the figures of task 4.
+    """Draw the figures of task 4 as far as there are runs for them.
 
     Parameters
     ----------
@@ -232,12 +232,12 @@ def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
     """
     if not trainers:
         return {}
-    strongest, *_, weakest = runs = list(trainers.values())
-    return {
-        "task4b_softmax_weight.png": figure_templates([weakest, strongest]),
-        "task4c_l2_reg_accuracy.png": figure_accuracy(runs[:-1]),
-        "task4e_l2_reg_norms.png": figure_norms(runs),
-    }
+    *penalised, plain = runs = list(trainers.values())
+    figures = {"task4b_softmax_weight.png": figure_templates([plain, *penalised[:1]])}
+    if penalised:
+        figures["task4c_l2_reg_accuracy.png"] = figure_accuracy(penalised)
+        figures["task4e_l2_reg_norms.png"] = figure_norms(runs)
+    return figures
 
 
 def main(argv: Sequence[str] | None = None) -> int:

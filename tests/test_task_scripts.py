@@ -142,6 +142,13 @@ def test_quiet_prints_nothing(run_here, tmp_path):
     assert files_in(tmp_path / "figures") == FIGURES["task2.py"]
 
 
+def test_no_penalty_but_zero_leaves_the_figures_that_need_none(run_here, tmp_path):
+    result = run_here("task4.py", "--l2", 0, "--epochs", 1)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert files_in(tmp_path / "figures") == ["task4b_softmax_weight.png"]
+    assert files_in(tmp_path / "weights") == ["task4_l2_0.npz"]
+
+
 def test_options_change_the_run(run_here, tmp_path):
     arguments = ["--digits", 7, 1, "--epochs", 2, "--learning-rate", 0.02, "--batch-size", 64]
     arguments += ["--patience", 3, "--seed", 5, "--figures", "f", "--weights", "w"]
