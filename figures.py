@@ -7,6 +7,7 @@ wait for it.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,5 +143,30 @@ def figure_accuracies(trainer: BaseTrainer, ylim: tuple[float, float]) -> Figure
     plot_loss(trainer.train_history["accuracy"], "training")
     plot_loss(trainer.val_history["accuracy"], "validation")
     mark_early_stop(axes, trainer)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def figure_val_accuracies(trainers: Iterable[BaseTrainer], ylim: tuple[float, float]) -> Figure:
+    """Draw the validation accuracies of several runs against gradient steps.
+
+    Parameters
+    ----------
+    trainers : iterable of BaseTrainer
+        After their runs. The end of each is marked.
+    ylim : pair of float
+        Lower and upper end of the y axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_figure("validation accuracy", ylim)
+    for trainer in trainers:
+        accuracies = trainer.val_history["accuracy"]
+        plot_loss(accuracies, trainer.name)
+        last = max(accuracies)
+        axes.plot(last, accuracies[last], "k|", markersize=12)
+    axes.plot([], [], "k|", markersize=8, label="end of the run")
     axes.legend(loc="lower right")
     return figure

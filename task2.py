@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 import cli
 import mnist
-from figures import figure_accuracies, figure_losses, new_figure
+from figures import figure_accuracies, figure_losses, figure_val_accuracies
 from linear import Floats, PerModel
 from task2a import BinaryModel, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
-from utils import Split, load_binary_dataset, plot_loss
+from utils import Split, load_binary_dataset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,28 +150,6 @@ def make_trainers(data: Split, **settings: Any) -> dict[str, LogisticTrainer]:
     }
 
 
-def figure_shuffling(trainers: Mapping[str, LogisticTrainer]) -> Figure:
-    """Draw the validation accuracy of several runs against gradient steps (task 2e).
-
-    Parameters
-    ----------
-    trainers : mapping of str to LogisticTrainer
-        After their runs.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    figure, axes = new_figure("validation accuracy", ACCURACY_LIMITS)
-    for trainer in trainers.values():
-        plot_loss(trainer.val_history["accuracy"], trainer.name)
-        last = max(trainer.val_history["accuracy"])
-        axes.plot(last, trainer.val_history["accuracy"][last], "k|", markersize=12)
-    axes.plot([], [], "k|", markersize=8, label="end of the run")
-    axes.legend(loc="lower right")
-    return figure
-
-
 def draw(trainers: Mapping[str, LogisticTrainer]) -> dict[str, Figure]:
     """Draw the figures of task 2 as far as there are runs for them.
 
@@ -190,7 +168,9 @@ def draw(trainers: Mapping[str, LogisticTrainer]) -> dict[str, Figure]:
         figures["task2b_binary_train_loss.png"] = figure_losses(trainer, LOSS_LIMITS)
         figures["task2c_binary_train_accuracy.png"] = figure_accuracies(trainer, ACCURACY_LIMITS)
     if len(trainers) == 2:
-        figures["task2e_train_accuracy_shuffle_difference.png"] = figure_shuffling(trainers)
+        figures["task2e_train_accuracy_shuffle_difference.png"] = figure_val_accuracies(
+            trainers.values(), ACCURACY_LIMITS
+        )
     return figures
 
 

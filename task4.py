@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import cli
-from figures import new_figure
+from figures import figure_val_accuracies, new_figure
 from linear import Floats
 from task3 import SoftmaxTrainer, load_data, make_trainer
 from task3a import NUM_CLASSES
-from utils import Split, plot_loss
+from utils import Split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,28 +152,6 @@ def figure_templates(trainers: Sequence[SoftmaxTrainer]) -> Figure:
     return figure
 
 
-def figure_accuracy(trainers: Sequence[SoftmaxTrainer]) -> Figure:
-    """Draw the validation accuracy during training for each λ (task 4c).
-
-    Parameters
-    ----------
-    trainers : sequence of SoftmaxTrainer
-        After their runs.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    figure, axes = new_figure("validation accuracy", ACCURACY_LIMITS)
-    for trainer in trainers:
-        plot_loss(trainer.val_history["accuracy"], trainer.name)
-        last = max(trainer.val_history["accuracy"])
-        axes.plot(last, trainer.val_history["accuracy"][last], "k|", markersize=12)
-    axes.plot([], [], "k|", markersize=8, label="end of the run")
-    axes.legend(loc="lower right")
-    return figure
-
-
 def figure_norms(trainers: Sequence[SoftmaxTrainer]) -> Figure:
     """Draw ‖w‖² of the finished models against λ (task 4e).
 
@@ -235,7 +213,7 @@ def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
     *penalised, plain = runs = list(trainers.values())
     figures = {"task4b_softmax_weight.png": figure_templates([plain, *penalised[:1]])}
     if penalised:
-        figures["task4c_l2_reg_accuracy.png"] = figure_accuracy(penalised)
+        figures["task4c_l2_reg_accuracy.png"] = figure_val_accuracies(penalised, ACCURACY_LIMITS)
         figures["task4e_l2_reg_norms.png"] = figure_norms(runs)
     return figures
 
