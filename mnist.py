@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 DATA_DIR = Path(__file__).resolve().parent / "data"
+# What is in it.
+SHIPPED = "MNIST"
 
 IMAGE_SHAPE = (28, 28)
 NUM_CLASSES = 10
@@ -41,6 +43,9 @@ SHA256 = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
+# EMNIST's authors named the files of its digits in this way, and stored each image by columns.
+EMNIST_SPLITS = {"train": "emnist-digits-train", "t10k": "emnist-digits-test"}
+
 _MAGIC = {"images": 2051, "labels": 2049}
 _CHUNK_BYTES = 1 << 20
 
@@ -60,7 +65,8 @@ def load_split(
     ----------
     split : {"train", "t10k"}
         Training or test files: `{split}-images-idx3-ubyte` and `{split}-labels-idx1-ubyte`, each
-        plain or with `.gz` appended. The plain file is taken where both exist.
+        plain or with `.gz` appended. The plain file is taken where both exist. Files with the names
+        of EMNIST's digits are taken, too, and their images turned upright.
     count : int, optional
         How many samples to load, at least 1. All of them by default.
     data_dir : path-like
@@ -87,9 +93,10 @@ def load_split(
     if count is not None and (not isinstance(count, int | np.integer) or count < 1):
         raise ValueError(f"count must be None or an integer of at least 1, got {count!r}")
 
-    labels_path = _find_file(f"{split}-labels-idx1-ubyte", Path(data_dir))
-    images_path = _find_file(f"{split}-images-idx3-ubyte", Path(data_dir))
-    labels, num_labels = _read_file(labels_path, "labels", count)
+    labels_path = _find_file(split, "labels-idx1-ubyte", Path(data_dir))
+    images_path = _find_file(split, "images-idx3-ubyte", Path(data_dir))
+    # All labels are read, since a class too many may come late.
+    labels, num_labels = _read_file(labels_path, "labels", None)
     images, num_images = _read_file(images_path, "images", count)
     if num_images != num_labels:
         raise ValueError(
@@ -102,11 +109,15 @@ def load_split(
             f"{labels_path}: label number {position}, counting from 0, is {labels[position, 0]}, "
             f"expected 0 to {NUM_CLASSES - 1}"
         )
-    return images, labels
+    if images_path.name.startswith(EMNIST_SPLITS[split]):
+        images = images.reshape(-1, *IMAGE_SHAPE).swapaxes(1, 2).reshape(images.shape)
+    return images, labels[:count]
 
 
-def _find_file(name: str, folder: Path) -> Path:
-    for path in (folder / name, folder / f"{name}.gz"):
+def _find_file(split: str, ending: str, folder: Path) -> Path:
+    name = f"{split}-{ending}"
+    emnist_name = f"{EMNIST_SPLITS[split]}-{ending}"
+    for path in (folder / n for n in (name, f"{name}.gz", emnist_name, f"{emnist_name}.gz")):
         if path.exists():
             return path
     if not folder.is_dir():

@@ -245,6 +245,18 @@ def test_plain_and_gzip_files_may_be_mixed(tmp_path: Path) -> None:
     assert is_prefix_of_the_samples(*mnist.load_split("train", None, tmp_path))
 
 
+@pytest.mark.parametrize(("split", "emnist"), [("train", "train"), ("t10k", "test")])
+def test_emnist_files_are_found_by_their_names_and_turned_upright(
+    tmp_path: Path, split: Split, emnist: str
+) -> None:
+    for path in write_split(tmp_path, split=split, compress=True):
+        path.rename(tmp_path / path.name.replace(split, f"emnist-digits-{emnist}"))
+    images, labels = mnist.load_split(split, 4, tmp_path)
+    pixels = np.frombuffer(PIXELS, np.uint8).reshape(-1, 28, 28)[:4]
+    assert np.array_equal(images.reshape(-1, 28, 28), pixels.transpose(0, 2, 1))
+    assert labels.tobytes() == LABELS[:4]
+
+
 @pytest.mark.skipif(
     not FASHION_MNIST.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed"
 )
@@ -422,7 +434,7 @@ def test_different_numbers_of_images_and_labels_are_refused(tmp_path: Path) -> N
 
 def test_fewer_samples_than_needed_are_refused(tmp_path: Path) -> None:
     write_split(tmp_path)
-    assert "holds 6 labels, expected at least 7" in error_of(tmp_path, 7)
+    assert "holds 6 images, expected at least 7" in error_of(tmp_path, 7)
 
 
 def test_label_out_of_range_is_named_with_its_position(tmp_path: Path) -> None:
@@ -431,6 +443,11 @@ def test_label_out_of_range_is_named_with_its_position(tmp_path: Path) -> None:
         _, path = write_split(tmp_path, labels=content)
         message = error_of(tmp_path)
         assert f"{path}: label number 3, counting from 0, is {value}, expected 0 to 9" in message
+
+
+def test_label_out_of_range_is_found_behind_the_samples_that_are_kept(tmp_path: Path) -> None:
+    write_split(tmp_path, labels=LABELS_FILE[:-1] + bytes([26]))
+    assert "label number 5, counting from 0, is 26" in error_of(tmp_path, 2)
 
 
 # Files that cannot be read, and arguments
