@@ -57,6 +57,29 @@ def stack_weights(weights: Sequence[Floats]) -> Floats:
     return np.array([w.T for w in weights]).swapaxes(-1, -2)
 
 
+def check_samples(X: Floats, w: Floats) -> None:
+    """Refuse samples that do not fit the weights.
+
+    Parameters
+    ----------
+    X : ndarray of shape (N, D), float
+    w : ndarray of shape (D, K) or (M, D, K), float
+
+    Raises
+    ------
+    ValueError
+        With the argument, what it was and what is expected.
+    """
+    if w.ndim not in (2, 3) or w.dtype.kind != "f":
+        raise ValueError(
+            f"w is {w.dtype} of shape {w.shape}; expected float of [D, K] or [M, D, K]"
+        )
+    if X.ndim != 2 or X.shape[1] != w.shape[-2] or X.dtype.kind != "f":
+        raise ValueError(
+            f"X is {X.dtype} of shape {X.shape}; expected float of [N, {w.shape[-2]}], to fit w"
+        )
+
+
 def logits(X: Floats, w: Floats) -> Floats:
     """Compute ``X @ w``.
 
@@ -73,12 +96,9 @@ def logits(X: Floats, w: Floats) -> Floats:
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If shapes or dtypes do not fit.
     """
-    if X.ndim != 2 or X.shape[1] != w.shape[-2]:
-        raise ValueError(
-            f"X has shape {X.shape}; expected [N, {w.shape[-2]}] to fit w of shape {w.shape}"
-        )
+    check_samples(X, w)
     return product(w.swapaxes(-1, -2), X.T).swapaxes(-1, -2)
 
 
@@ -93,7 +113,16 @@ def weight_gradient(X: Floats, errors: Floats) -> Floats:
     Returns
     -------
     ndarray of shape (D, K) or (M, D, K), float
+
+    Raises
+    ------
+    ValueError
+        If the numbers of samples differ.
     """
+    if len(X) != errors.shape[-2]:
+        raise ValueError(
+            f"X has shape {X.shape}; expected [{errors.shape[-2]}, D], a row for each of the errors"
+        )
     return product(errors.swapaxes(-1, -2), X).swapaxes(-1, -2)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradient_check import TOLERANCE, check_gradient
-from linear import Floats, PerModel, logits, weight_gradient
+from linear import Floats, PerModel, check_samples, logits, weight_gradient
 from utils import load_binary_dataset
 
 IMAGE_SIZE = 784
@@ -30,10 +30,12 @@ def pre_process_images(X: NDArray) -> NDArray[np.float32]:
     Raises
     ------
     ValueError
-        If the shape is another one, or a pixel is outside 0…255 or NaN.
+        If shape or dtype is another one, or a pixel is outside 0…255 or NaN.
     """
-    if X.ndim != 2 or X.shape[1] != IMAGE_SIZE:
-        raise ValueError(f"X has shape {X.shape}; expected [N, {IMAGE_SIZE}]")
+    if X.ndim != 2 or X.shape[1] != IMAGE_SIZE or X.dtype.kind not in "fiub":
+        raise ValueError(
+            f"X is {X.dtype} of shape {X.shape}; expected numbers of [N, {IMAGE_SIZE}]"
+        )
     if X.dtype != np.uint8 and not (np.min(X, initial=0) >= 0 and np.max(X, initial=0) <= 255):
         raise ValueError(f"X has pixels from {X.min()} to {X.max()}; expected 0 to 255")
     processed = np.empty((len(X), IMAGE_SIZE + 1), dtype=np.float32)
@@ -60,23 +62,35 @@ def sigmoid(z: Floats) -> Floats:
     return np.where(z >= 0, 1, e) / (1 + e)
 
 
-def check_targets(targets: NDArray, outputs: Floats) -> None:
-    """Refuse targets that do not belong to the outputs.
+def check_outputs(targets: NDArray, outputs: Floats, num_outputs: int | None = None) -> None:
+    """Refuse outputs and targets that do not belong together.
 
     Parameters
     ----------
-    targets : ndarray of shape (N, K)
+    targets : ndarray of shape (N, K), numbers
     outputs : ndarray of shape (N, K) or (M, N, K), float
+    num_outputs : int, optional
+        The K that is expected; at least 2 by default.
 
     Raises
     ------
     ValueError
-        If the shapes differ. NumPy would broadcast (N,) against (N, 1) to (N, N) without a word.
+        If shapes or dtypes are others, or there are no samples. NumPy would broadcast (N,) against
+        (N, 1) to (N, N) without a word.
     """
-    if targets.shape != outputs.shape[-2:]:
+    K = outputs.shape[-1] if outputs.ndim in (2, 3) else 0
+    if (K < 2 if num_outputs is None else num_outputs != K) or outputs.dtype.kind != "f":
+        expected = "[N, K], K at least 2" if num_outputs is None else f"[N, {num_outputs}]"
         raise ValueError(
-            f"targets has shape {targets.shape}; expected {list(outputs.shape[-2:])}, as outputs"
+            f"outputs is {outputs.dtype} of shape {outputs.shape}; expected float of {expected}"
         )
+    if targets.shape != outputs.shape[-2:] or targets.dtype.kind not in "fiub":
+        raise ValueError(
+            f"targets is {targets.dtype} of shape {targets.shape}; expected numbers of"
+            f" {list(outputs.shape[-2:])}, as outputs"
+        )
+    if not len(targets):
+        raise ValueError(f"targets has shape {targets.shape}; expected at least one sample")
 
 
 def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
@@ -98,9 +112,9 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If shapes or dtypes are others, or there are no samples.
     """
-    check_targets(targets, outputs)
+    check_outputs(targets, outputs, 1)
     float_info = np.finfo(outputs.dtype)
     ln_y = np.log(np.maximum(outputs, float_info.tiny))
     ln_not_y = np.log(np.maximum(1 - outputs, float_info.epsneg))
@@ -135,7 +149,7 @@ class BinaryModel:
         Raises
         ------
         ValueError
-            If `X` does not have 785 columns.
+            If shape or dtype of `X` is another one.
         """
         return sigmoid(logits(X, self.w))
 
@@ -152,9 +166,10 @@ class BinaryModel:
         Raises
         ------
         ValueError
-            If `targets` does not have the shape of `outputs`.
+            If shapes or dtypes are others, or there are no samples.
         """
-        check_targets(targets, outputs)
+        check_samples(X, self.w)
+        check_outputs(targets, outputs, 1)
         self.grad = weight_gradient(X, (outputs - targets) / len(X))
 
     def zero_grad(self) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradient_check import TOLERANCE, check_gradient
-from linear import Floats, PerModel, logits, weight_gradient
-from task2a import IMAGE_SIZE, NUM_CHECKED, check_targets, pre_process_images
-from utils import load_full_mnist
+from linear import Floats, PerModel, check_samples, logits, weight_gradient
+from task2a import IMAGE_SIZE, NUM_CHECKED, check_outputs, pre_process_images
+from utils import REAL, check_positive, load_full_mnist
 
 NUM_CLASSES = 10
 
@@ -33,6 +33,7 @@ def one_hot_encode(Y: NDArray, num_classes: int) -> NDArray[np.float32]:
     ValueError
         If shape, dtype or values are others.
     """
+    check_positive("num_classes", num_classes, whole=True)
     if Y.ndim != 2 or Y.shape[1] != 1 or Y.dtype.kind not in "iu":
         raise ValueError(f"Y is {Y.dtype} of shape {Y.shape}; expected integers of [N, 1]")
     if len(Y) and not (Y.min() >= 0 and Y.max() < num_classes):
@@ -79,9 +80,9 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If shapes or dtypes are others, or there are no samples.
     """
-    check_targets(targets, outputs)
+    check_outputs(targets, outputs)
     ln_y = np.log(np.maximum(outputs, np.finfo(outputs.dtype).tiny))
     return -(targets * ln_y).sum(axis=(-2, -1), dtype=np.float64) / len(targets)
 
@@ -107,7 +108,7 @@ class SoftmaxModel:
     """
 
     def __init__(self, l2_reg_lambda: float) -> None:
-        if not 0 <= l2_reg_lambda < np.inf:
+        if not isinstance(l2_reg_lambda, REAL) or not 0 <= l2_reg_lambda < np.inf:
             raise ValueError(f"l2_reg_lambda is {l2_reg_lambda!r}; expected a number from 0 up")
         self.l2_reg_lambda = l2_reg_lambda
         self.w: Floats = np.zeros((IMAGE_SIZE + 1, NUM_CLASSES), dtype=np.float32)
@@ -128,7 +129,7 @@ class SoftmaxModel:
         Raises
         ------
         ValueError
-            If `X` does not have 785 columns.
+            If shape or dtype of `X` is another one.
         """
         return softmax(logits(X, self.w))
 
@@ -145,9 +146,10 @@ class SoftmaxModel:
         Raises
         ------
         ValueError
-            If `targets` does not have the shape of `outputs`.
+            If shapes or dtypes are others, or there are no samples.
         """
-        check_targets(targets, outputs)
+        check_samples(X, self.w)
+        check_outputs(targets, outputs, self.w.shape[-1])
         self.grad = weight_gradient(X, (outputs - targets) / len(X))
         if np.count_nonzero(self.l2_reg_lambda):
             self.grad += 2 * self.l2_reg_lambda * self.w

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 import mnist
 
 NUM_TRAIN = 20_000
+INTEGER = (int, np.integer)
+REAL = (*INTEGER, float, np.floating)
 
 Split = tuple[NDArray, NDArray, NDArray, NDArray]
 
@@ -38,10 +40,18 @@ def load_full_mnist(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Split:
     Raises
     ------
     ValueError, OSError
-        If a file is missing or not what it should be, see `mnist.load_split`.
+        If a file is missing or not what it should be, see `mnist.load_split`; or if these images
+        are not of all ten classes.
     """
     X_train, Y_train = mnist.load_split("train", NUM_TRAIN, Path(data_dir))
     X_val, Y_val = mnist.load_split("t10k", None, Path(data_dir))
+    for part, Y in (("training", Y_train), ("test", Y_val)):
+        found = np.unique(Y).tolist()
+        if len(found) < mnist.NUM_CLASSES:
+            raise ValueError(
+                f"{data_dir}: the {len(Y)} {part} images have the labels {found}; expected all of"
+                f" 0 to {mnist.NUM_CLASSES - 1}"
+            )
     return X_train, Y_train, X_val, Y_val
 
 
@@ -115,12 +125,13 @@ def batch_loader(
     Raises
     ------
     ValueError
-        If `X` and `Y` differ in length, or `batch_size` is not 1 to N.
+        If `X` and `Y` differ in length, `batch_size` is not 1 to N, or `rng` is no generator.
     """
     if len(X) != len(Y):
         raise ValueError(f"Y has {len(Y)} targets; expected {len(X)}, one for each sample of X")
-    if not 1 <= batch_size <= len(X):
-        raise ValueError(f"batch_size is {batch_size}; expected 1 to {len(X)}, the samples in X")
+    if not isinstance(batch_size, INTEGER) or not 1 <= batch_size <= len(X):
+        raise ValueError(f"batch_size is {batch_size!r}; expected 1 to {len(X)}, the samples in X")
+    check_generator(rng)
     end = len(X) // batch_size * batch_size if drop_last else len(X)
     batches = (slice(start, start + batch_size) for start in range(0, end, batch_size))
     if not shuffle:
@@ -145,10 +156,21 @@ def check_positive(name: str, value: float, *, whole: bool = False) -> None:
     ValueError
         With the name, the value and what is expected.
     """
-    if whole and not isinstance(value, (int, np.integer)):
+    if whole and not isinstance(value, INTEGER):
         raise ValueError(f"{name} is {value!r}; expected a positive integer")
-    if not 0 < value < math.inf:
+    if not isinstance(value, REAL) or not 0 < value < math.inf:
         raise ValueError(f"{name} is {value!r}; expected a positive number")
+
+
+def check_generator(rng: object) -> None:
+    """Refuse what is neither a `numpy.random.Generator` nor None.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not isinstance(rng, np.random.Generator | None):
+        raise ValueError(f"rng is {rng!r}; expected a numpy.random.Generator")
 
 
 def plot_loss(
@@ -174,10 +196,12 @@ def plot_loss(
     Raises
     ------
     ValueError
-        If `npoints_to_average` is not positive.
+        If `loss_dict` is no mapping, or `npoints_to_average` is not positive.
     """
     import matplotlib.pyplot as plt
 
+    if not isinstance(loss_dict, Mapping):
+        raise ValueError(f"loss_dict is a {type(loss_dict).__name__}; expected {{step: value}}")
     check_positive("npoints_to_average", npoints_to_average, whole=True)
     num_means = len(loss_dict) // npoints_to_average
     num_points = num_means * npoints_to_average
@@ -217,21 +241,28 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     OSError
-        If the folder cannot be made or written to, or `path` is a folder.
+        If the folder cannot be made or written to, `path` is a folder, or the disk is full. It
+        names `path`.
     """
     path = Path(path)
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; expected a file or a free name")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+        raise IsADirectoryError(f"{path}: is a folder; expected a file or a free name")
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
+        )
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         # mkstemp makes files private; give this one the permissions of any new file.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

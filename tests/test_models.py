@@ -214,8 +214,10 @@ def test_pre_process_images_scales_pixels_and_appends_ones():
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.zeros((2, 785), np.uint8), r"X has shape \(2, 785\); expected \[N, 784\]"),
-        (np.zeros(784, np.uint8), r"X has shape \(784,\)"),
+        (np.zeros((2, 785), np.uint8), r"X is uint8 of shape \(2, 785\); expected .* \[N, 784\]"),
+        (np.zeros(784, np.uint8), r"X is uint8 of shape \(784,\)"),
+        (np.zeros((2, 784), complex), "X is complex128"),
+        (np.full((2, 784), "0"), "X is <U1"),
         (np.full((1, 784), np.nan), "pixels from nan to nan; expected 0 to 255"),
         (np.full((1, 784), 256.0), "from 256.0 to 256.0; expected 0 to 255"),
         (np.full((1, 784), -1), "from -1 to -1; expected 0 to 255"),
@@ -245,23 +247,77 @@ def test_one_hot_encode_refuses_what_is_no_label(Y, message):
         task3a.one_hot_encode(Y, 10)
 
 
-@pytest.mark.parametrize("model", [task2a.BinaryModel(), task3a.SoftmaxModel(0)])
-def test_models_refuse_shapes_that_do_not_fit(model):
-    with pytest.raises(ValueError, match=r"X has shape \(3, 784\); expected \[N, 785\]"):
-        model.forward(np.zeros((3, 784), np.float32))
-    X = np.zeros((3, 785), np.float32)
+@pytest.mark.parametrize("num_classes", [0, 2.5, "10", None])
+def test_one_hot_encode_refuses_what_is_no_number_of_classes(num_classes):
+    with pytest.raises(ValueError, match=f"num_classes is {num_classes!r}; expected a positive"):
+        task3a.one_hot_encode(np.array([[1]]), num_classes)
+
+
+MODELS = pytest.mark.parametrize(
+    ("model", "loss", "calculate_accuracy"),
+    [
+        (task2a.BinaryModel(), task2a.cross_entropy_loss, task2.calculate_accuracy),
+        (task3a.SoftmaxModel(0), task3a.cross_entropy_loss, task3.calculate_accuracy),
+    ],
+)
+
+
+@MODELS
+def test_models_refuse_what_does_not_fit(model, loss, calculate_accuracy):
+    D, K = model.w.shape
+    X = np.zeros((3, D), np.float32)
+    outputs, targets = model.forward(X), np.zeros((3, K))
+    for wrong_X in (X[:, 1:], X[0], X.astype(np.uint8), X.astype(complex)):
+        message = f"X is {wrong_X.dtype} of shape .*; expected float of .N, {D}"
+        with pytest.raises(ValueError, match=message):
+            model.forward(wrong_X)
+        with pytest.raises(ValueError, match=message):
+            model.backward(wrong_X, outputs, targets)
+    with pytest.raises(ValueError, match=r"X has shape \(2, 785\); expected \[3, D\]"):
+        model.backward(X[:2], outputs, targets)
+    with pytest.raises(ValueError, match=rf"outputs is .*; expected float of \[N, {K}\]"):
+        model.backward(X, np.zeros((3, K + 1)), np.zeros((3, K + 1)))
+    assert model.grad is None
+    original_w, model.w = model.w, model.w[:, 0]
+    with pytest.raises(ValueError, match=r"w is float32 of shape \(785,\); expected float of \[D"):
+        model.forward(X)
+    model.w = original_w
+
+
+@MODELS
+def test_losses_gradients_and_accuracies_refuse_other_targets(model, loss, calculate_accuracy):
+    D, K = model.w.shape
+    X = np.zeros((3, D), np.float32)
     outputs = model.forward(X)
-    with pytest.raises(ValueError, match=r"targets has shape \(3,\); expected \[3, "):
-        model.backward(X, outputs, np.zeros(3))
+    for targets in (np.zeros(3), np.zeros((1, K)), np.zeros((3, K + 1)), np.zeros((3, K), complex)):
+        message = rf"targets is .*; expected numbers of \[3, {K}\], as outputs"
+        with pytest.raises(ValueError, match=message):
+            loss(targets, outputs)
+        with pytest.raises(ValueError, match=message):
+            model.backward(X, outputs, targets)
+        with pytest.raises(ValueError, match=message):
+            calculate_accuracy(X, targets, model)
+    with pytest.raises(ValueError, match="expected at least one sample"):
+        loss(np.zeros((0, K)), outputs[:0])
 
 
-@pytest.mark.parametrize("module", [task2a, task3a])
-def test_losses_refuse_targets_of_another_shape(module):
-    with pytest.raises(ValueError, match=r"targets has shape \(3,\); expected \[3, 1\]"):
-        module.cross_entropy_loss(np.zeros(3), np.full((3, 1), 0.5))
+@pytest.mark.parametrize(
+    ("loss", "shape", "expected"),
+    [
+        (task2a.cross_entropy_loss, (3, 10), r"\[N, 1\]"),
+        (task2a.cross_entropy_loss, (3,), r"\[N, 1\]"),
+        (task3a.cross_entropy_loss, (3, 1), r"\[N, K\], K at least 2"),
+        (task3a.cross_entropy_loss, (3,), r"\[N, K\], K at least 2"),
+    ],
+)
+def test_losses_refuse_outputs_of_another_model(loss, shape, expected):
+    with pytest.raises(ValueError, match=f"outputs is float64 of .*; expected float of {expected}"):
+        loss(np.zeros(shape), np.full(shape, 0.5))
+    with pytest.raises(ValueError, match="outputs is int64"):
+        loss(np.zeros((3, 1)), np.ones((3, 1), int))
 
 
-@pytest.mark.parametrize("l2_reg_lambda", [-1, np.nan, np.inf])
+@pytest.mark.parametrize("l2_reg_lambda", [-1, np.nan, np.inf, "1", None, np.ones(2)])
 def test_softmax_model_refuses_a_senseless_penalty(l2_reg_lambda):
     with pytest.raises(ValueError, match=r"l2_reg_lambda is .*; expected a number from 0 up"):
         task3a.SoftmaxModel(l2_reg_lambda)

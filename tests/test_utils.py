@@ -49,6 +49,19 @@ def test_load_binary_dataset_refuses_what_are_no_two_digits(digits, message):
         utils.load_binary_dataset(*digits)
 
 
+def test_a_data_set_with_classes_missing_is_refused(monkeypatch):
+    """The digits of one half of the classes, under the labels that they have in MNIST."""
+    load_split = utils.mnist.load_split
+
+    def without_large_digits(split, *arguments):
+        X, Y = load_split(split, *arguments)
+        return X[Y[:, 0] < 4], Y[Y[:, 0] < 4]
+
+    monkeypatch.setattr(utils.mnist, "load_split", without_large_digits)
+    with pytest.raises(ValueError, match=r"images have the labels \[0, 1, 2, 3\]; expected"):
+        utils.load_binary_dataset(2, 3)
+
+
 @given(
     st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))),
     st.booleans(),
@@ -97,6 +110,8 @@ def test_the_loader_shuffles_differently_in_each_epoch_and_alike_for_a_seed():
         (9, 2, "Y has 9 targets; expected 10"),
         (10, 11, "batch_size is 11; expected 1 to 10"),
         (10, 0, "batch_size is 0; expected 1 to 10"),
+        (10, 1.5, "batch_size is 1.5; expected 1 to 10"),
+        (10, None, "batch_size is None; expected 1 to 10"),
     ],
 )
 def test_the_loader_refuses_at_once_what_makes_no_batches(num_targets, batch_size, message):
@@ -130,6 +145,8 @@ def test_plot_loss_draws_means_and_deviations(plot_variance):
 def test_plot_loss_refuses_to_average_over_nothing():
     with pytest.raises(ValueError, match="npoints_to_average is 0"):
         utils.plot_loss({0: 1.0}, npoints_to_average=0)
+    with pytest.raises(ValueError, match=r"loss_dict is a list; expected \{step: value\}"):
+        utils.plot_loss([1.0, 2.0])
 
 
 def test_atomic_path_makes_its_folder_and_leaves_nothing_else(tmp_path):
