@@ -60,8 +60,8 @@ def number(
 
 POSITIVE_INT = number(int, "an integer from 1 up", lambda value: value >= 1)
 NATURAL = number(int, "an integer from 0 up", lambda value: value >= 0)
-POSITIVE = number(float, "a number above 0", lambda value: 0 < value < math.inf)
-NON_NEGATIVE = number(float, "a number from 0 up", lambda value: 0 <= value < math.inf)
+POSITIVE = number(float, "a finite number above 0", lambda value: 0 < value < math.inf)
+NON_NEGATIVE = number(float, "a finite number from 0 up", lambda value: 0 <= value < math.inf)
 DIGIT = number(int, "a digit from 0 to 9", lambda value: value in range(10))
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -134,7 +134,10 @@ DIGITS_OPTION: Options = {
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line and whose options cannot be shortened."""
+
+    def __init__(self, description: str | None, epilog: str | None = None) -> None:
+        super().__init__(description=description, epilog=epilog, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Print the message to standard error and end with exit code 2."""
@@ -156,7 +159,7 @@ def make_parser(description: str | None, *groups: Options, **defaults: object) -
     -------
     Parser
     """
-    parser = Parser(description=description, allow_abbrev=False)
+    parser = Parser(description)
     for group in groups:
         for option, arguments in group.items():
             parser.add_argument(option, **arguments)
@@ -260,8 +263,18 @@ def training_settings(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def run_settings(args: argparse.Namespace) -> dict[str, object]:
+    """Pick what a weights file keeps of the arguments and a trainer does not know."""
+    is_shipped = args.data_dir.resolve() == mnist.DATA_DIR.resolve()
+    return {
+        "data": mnist.SHIPPED if is_shipped else str(args.data_dir),
+        "epochs": args.epochs,
+        "seed": args.seed,
+    }
+
+
 def check_folder(folder: Path) -> None:
-    """Make a folder if it is missing, and see that files can be written to it.
+    """See that files can be written to a folder, which need not exist yet.
 
     Parameters
     ----------
@@ -272,18 +285,58 @@ def check_folder(folder: Path) -> None:
     OSError
         If that is not possible. Better said before the training than after it.
     """
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder}: is a file; expected a folder or a free name")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    # A link to nowhere is in the way, too.
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        raise NotADirectoryError(f"{existing}: is no folder; expected a folder or a free name")
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise OSError(f"{folder}: cannot write into {existing}: {error.strerror}") from error
+
+
+def check_file(path: Path) -> None:
+    """See that a file can be written, in the place of an older one or in a new folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Raises
+    ------
+    OSError
+        If that is not possible.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder; expected a file or a free name")
+    check_folder(path.parent)
+
+
+def check_windows() -> None:
+    """See that Matplotlib can open windows.
+
+    Raises
+    ------
+    ValueError
+        If it can only write files.
+    """
+    import matplotlib
+    from matplotlib.backends import BackendFilter, backend_registry
+
+    backend = matplotlib.get_backend()
+    if backend.lower() in backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE):
+        raise ValueError(
+            f"--show needs a program that opens windows, but Matplotlib has only {backend} here;"
+            " without --show, the figures are written all the same"
+        )
 
 
 def run_experiment(
     args: argparse.Namespace,
     make_trainers: Callable[[Callable[[], bool]], Mapping[str, BaseTrainer]],
     draw: Callable[[Mapping[str, Any]], Mapping[str, Figure]],
-    settings: Mapping[str, object],
+    classes: Sequence[int],
     *,
     together: bool = False,
 ) -> int:
@@ -297,8 +350,8 @@ def run_experiment(
         Gets `should_stop`; returns the trainers by the names of their weights files.
     draw : callable
         Gets those trainers that got somewhere; returns the figures by file name.
-    settings : mapping
-        What the weights files keep besides that which the trainer knows.
+    classes : sequence of int
+        What the outputs of the models mean, see `weights.SavedWeights`.
     together : bool, default=False
         Whether all trainers train on the same batches.
 
@@ -316,7 +369,9 @@ def run_experiment(
     """
     import matplotlib
 
-    if not args.show:
+    if args.show:
+        check_windows()
+    else:
         matplotlib.use("Agg")
     use_style()
     check_folder(args.figures)
@@ -324,37 +379,37 @@ def run_experiment(
     divergence = None
     with finish_step_on_ctrl_c() as should_stop:
         trainers = make_trainers(should_stop)
+        for name in trainers:
+            check_file(args.weights / f"{name}.npz")
+        runs = list(trainers.values())
         try:
-            runs = list(trainers.values())
             for group in [runs] if together else [[run] for run in runs]:
-                train_together(group, args.epochs)
-                if should_stop():
-                    break
+                if not should_stop():
+                    train_together(group, args.epochs)
         except FloatingPointError as error:
             divergence = error
-    done = {name: trainer for name, trainer in trainers.items() if trainer.val_history["loss"]}
-    if not args.quiet:
-        print(format_table(list(done.values())))
-    cut_short = [t for t in done.values() if t.ended in ("interrupted", "diverged")]
-    note = f"{cut_short[0].ended} at step {cut_short[0].stop_step}" if cut_short else ""
-    for name, trainer in done.items():
-        path = args.weights / f"{name}.npz"
-        save_weights(path, trainer, settings)
-        if not args.quiet:
-            print(f"wrote {path}")
-    for name, figure in draw(done).items():
-        save_figure(figure, args.figures / name, note)
-        if not args.quiet:
-            print(f"wrote {args.figures / name}")
+        done = {name: trainer for name, trainer in trainers.items() if trainer.val_history["loss"]}
+        if done and not args.quiet:
+            print(format_table(list(done.values())))
+        for name, trainer in done.items():
+            path = args.weights / f"{name}.npz"
+            save_weights(path, trainer, {"classes": list(classes), **run_settings(args)})
+            if not args.quiet:
+                print(f"wrote {path}")
+        for name, figure in draw(done).items():
+            save_figure(figure, args.figures / name)
+            if not args.quiet:
+                print(f"wrote {args.figures / name}")
     if divergence is not None:
         raise divergence
+    if should_stop():
+        kept = "the best weights so far were kept" if done else "there was nothing to keep yet"
+        fail(f"interrupted; {kept}")
+        return EXIT_INTERRUPTED
     if args.show:
         import matplotlib.pyplot as plt
 
         plt.show()
-    if should_stop():
-        fail("interrupted; the weights of the best validations so far were kept")
-        return EXIT_INTERRUPTED
     return 0
 
 

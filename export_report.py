@@ -33,12 +33,13 @@ from nbformat import NotebookNode
 from traitlets import default
 from traitlets.config import Config
 
-from cli import EXIT_ERROR, EXIT_INTERRUPTED, Parser, fail, run
+from cli import EXIT_ERROR, EXIT_INTERRUPTED, NATURAL, Parser, check_file, fail, run
 from utils import atomic_path
 
 HERE = Path(__file__).resolve().parent
 STYLES = HERE / "export"
 OLDEST_PANDOC = (3, 6)
+WHEELS = {"pypandoc": "pypandoc_binary", "typst": "typst"}
 
 # JupyterLab reads formulas before anything else, and lists and headings need no blank line
 # before them. This selection of extensions makes pandoc read the cells in the same way.
@@ -165,8 +166,11 @@ def require_tools() -> None:
 
         version = pypandoc.get_pandoc_version()
     except ImportError as error:
-        wheel = "pypandoc_binary" if error.name == "pypandoc" else error.name
-        raise ExportError(f"{error.name} is not installed: pip install {wheel}") from error
+        module = "pypandoc" if error.name == "pypandoc" else "typst"
+        raise ExportError(
+            f"{module} is missing or broken ({error}): pip install --force-reinstall"
+            f" {WHEELS[module]}"
+        ) from error
     except OSError as error:
         raise ExportError("pandoc was not found: pip install pypandoc_binary") from error
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_PANDOC:
@@ -452,18 +456,6 @@ def normalise(notebook: NotebookNode) -> None:
 # --- command line ----------------------------------------------------------------------------
 
 
-def _check_writable(path: Path) -> None:
-    """Find out before the notebook runs that its result could not be written."""
-    if path.is_dir():
-        raise ExportError(f"{path} is a folder; a file of this name is to be written")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ExportError(f"cannot write into {folder}: {error.strerror}") from error
-
-
 def _run(arguments: argparse.Namespace) -> None:
     path: Path = arguments.notebook
     notebook = read_notebook(path)
@@ -474,7 +466,7 @@ def _run(arguments: argparse.Namespace) -> None:
         targets = [folder / f"{path.stem}{suffix}" for suffix in (".pdf", ".html")]
         require_tools()
     for target in targets:
-        _check_writable(target)
+        check_file(target)
 
     if arguments.execute:
         execute(notebook, path.absolute().parent, arguments.timeout)
@@ -518,7 +510,7 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--timeout",
-        type=int,
+        type=NATURAL,
         default=600,
         metavar="SECONDS",
         help="longest time for one cell; 0 means no limit (default: %(default)s)",
@@ -550,11 +542,13 @@ def main(argv: list[str] | None = None) -> int:
     -------
     int
         0 when everything was written, 2 after an error, 130 after Ctrl-C.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
     """
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    if arguments.timeout < 0:
-        parser.error(f"--timeout is {arguments.timeout}; expected 0 or more seconds")
+    arguments = _parser().parse_args(argv)
     try:
         _run(arguments)
     except KeyboardInterrupt:
@@ -562,9 +556,6 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except ExportError as error:
         fail(str(error))
-        return EXIT_ERROR
-    except OSError as error:
-        fail(f"cannot write: {_one_line(error)}")
         return EXIT_ERROR
     return 0
 

@@ -7,11 +7,11 @@ wait for it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer import BaseTrainer
+from trainer import COMPLETE, BaseTrainer
 from utils import atomic_path, plot_loss
 
 if TYPE_CHECKING:
@@ -29,16 +29,12 @@ def use_style() -> None:
     matplotlib.style.use(STYLE_FILE)
 
 
-def new_figure(
-    ylabel: str, ylim: tuple[float, float] | None = None, xlabel: str = "gradient steps"
-) -> tuple[Figure, Axes]:
+def new_figure(ylabel: str, xlabel: str = "gradient steps") -> tuple[Figure, Axes]:
     """Make a figure and let its axes be the current ones.
 
     Parameters
     ----------
     ylabel, xlabel : str
-    ylim : pair of float, optional
-        Lower and upper end of the y axis.
 
     Returns
     -------
@@ -49,12 +45,10 @@ def new_figure(
 
     figure, axes = plt.subplots()
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    if ylim is not None:
-        axes.set_ylim(ylim)
     return figure, axes
 
 
-def save_figure(figure: Figure, path: str | os.PathLike[str], note: str = "") -> None:
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure to a file, as a whole or not at all.
 
     Parameters
@@ -62,18 +56,30 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], note: str = "") ->
     figure : matplotlib.figure.Figure
     path : path
         Its ending tells the format.
-    note : str, optional
-        A remark to put above the figure.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     """
-    if note:
-        figure.suptitle(note, color="0.35", fontsize="medium")
     with atomic_path(path) as temporary:
         figure.savefig(temporary)
+
+
+def limit_y(axes: Axes, ylim: tuple[float, float], values: Iterable[float]) -> None:
+    """Set the limits of the y axis if they hold what the curves come to.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    ylim : pair of float
+        The limits that suit the assignment's runs.
+    values : iterable of float
+        Where the curves end. If one lies outside, as for another data set, all curves are shown
+        as a whole.
+    """
+    if all(ylim[0] <= value <= ylim[1] for value in values):
+        axes.set_ylim(ylim)
 
 
 def mark_early_stop(axes: Axes, trainer: BaseTrainer) -> None:
@@ -83,15 +89,14 @@ def mark_early_stop(axes: Axes, trainer: BaseTrainer) -> None:
     ----------
     axes : matplotlib.axes.Axes
     trainer : BaseTrainer
-        After its run.
+        After its run, with at least one validation.
     """
-    if trainer.best_step is None:
-        return
+    best_step = trainer.summary()["best_step"]
     axes.axvline(
-        trainer.best_step,
+        best_step,
         color="0.45",
         linestyle=(0, (1, 1.5)),
-        label=f"best validation loss, step {trainer.best_step}",
+        label=f"best validation loss, step {best_step}",
     )
     if trainer.ended == "early stopping":
         axes.axvline(
@@ -103,25 +108,47 @@ def mark_early_stop(axes: Axes, trainer: BaseTrainer) -> None:
         )
 
 
+def mark_cut_short(figure: Figure, trainers: Iterable[BaseTrainer]) -> None:
+    """Say above a figure which of its runs were interrupted or diverged.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    trainers : iterable of BaseTrainer
+        The runs that it shows.
+    """
+    names: dict[str, list[str]] = {}
+    for trainer in trainers:
+        if trainer.ended not in COMPLETE:
+            end = f"{trainer.ended} at step {trainer.stop_step}"
+            names.setdefault(end, []).append(trainer.name)
+    if names:
+        notes = [f"{end}: {', '.join(runs)}" for end, runs in names.items()]
+        figure.suptitle("\n".join(notes), color="0.35", fontsize="medium")
+
+
 def figure_losses(trainer: BaseTrainer, ylim: tuple[float, float]) -> Figure:
     """Draw training and validation loss of a run against gradient steps.
 
     Parameters
     ----------
     trainer : BaseTrainer
-        After its run.
+        After its run, with at least one validation.
     ylim : pair of float
-        Lower and upper end of the y axis.
+        Limits of the y axis, see `limit_y`.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = new_figure("cross-entropy loss", ylim)
+    figure, axes = new_figure("cross-entropy loss")
     plot_loss(trainer.train_history["loss"], "training", STEPS_TO_AVERAGE)
     plot_loss(trainer.val_history["loss"], "validation")
+    summary = trainer.summary()
+    limit_y(axes, ylim, (summary["train_loss"], summary["val_loss"]))
     mark_early_stop(axes, trainer)
-    axes.legend(loc="upper right")
+    mark_cut_short(figure, [trainer])
+    axes.legend(loc="best")
     return figure
 
 
@@ -131,42 +158,47 @@ def figure_accuracies(trainer: BaseTrainer, ylim: tuple[float, float]) -> Figure
     Parameters
     ----------
     trainer : BaseTrainer
-        After its run.
+        After its run, with at least one validation.
     ylim : pair of float
-        Lower and upper end of the y axis.
+        Limits of the y axis, see `limit_y`.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = new_figure("accuracy", ylim)
+    figure, axes = new_figure("accuracy")
     plot_loss(trainer.train_history["accuracy"], "training")
     plot_loss(trainer.val_history["accuracy"], "validation")
+    summary = trainer.summary()
+    limit_y(axes, ylim, (summary["train_accuracy"], summary["val_accuracy"]))
     mark_early_stop(axes, trainer)
+    mark_cut_short(figure, [trainer])
     axes.legend(loc="lower right")
     return figure
 
 
-def figure_val_accuracies(trainers: Iterable[BaseTrainer], ylim: tuple[float, float]) -> Figure:
+def figure_val_accuracies(trainers: Collection[BaseTrainer], ylim: tuple[float, float]) -> Figure:
     """Draw the validation accuracies of several runs against gradient steps.
 
     Parameters
     ----------
-    trainers : iterable of BaseTrainer
-        After their runs. The end of each is marked.
+    trainers : collection of BaseTrainer
+        After their runs, with at least one validation each. The end of each is marked.
     ylim : pair of float
-        Lower and upper end of the y axis.
+        Limits of the y axis, see `limit_y`.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = new_figure("validation accuracy", ylim)
+    figure, axes = new_figure("validation accuracy")
     for trainer in trainers:
         accuracies = trainer.val_history["accuracy"]
         plot_loss(accuracies, trainer.name)
         last = max(accuracies)
         axes.plot(last, accuracies[last], "k|", markersize=12)
     axes.plot([], [], "k|", markersize=8, label="end of the run")
+    limit_y(axes, ylim, (trainer.summary()["val_accuracy"] for trainer in trainers))
+    mark_cut_short(figure, trainers)
     axes.legend(loc="lower right")
     return figure

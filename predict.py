@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image, ImageOps
 
 import cli
 from linear import Floats
-from mnist import IMAGE_SHAPE
+from mnist import IMAGE_SHAPE, SHIPPED
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
 from weights import load_weights, model_of
@@ -317,6 +318,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     saved = load_weights(args.weights)
     model, classes = model_of(saved), saved.settings["classes"]
+    data = saved.settings.get("data", SHIPPED)
+    if data != SHIPPED:
+        note = f"{args.weights} was trained on {data}: a digit stands for a class of these data"
+        print(f"{parser.prog}: note: {note}", file=sys.stderr)
     name_width = max(len(name) for name in ["image", *args.images])
     header = f"{'image':{name_width}}  digit" + "".join(f"{digit:>9}" for digit in classes)
     exit_code = 0

@@ -526,7 +526,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     matplotlib.use("Agg")
     use_style()
-    for folder in (args.output.parent, args.figures, args.cache):
+    cli.check_file(args.output)
+    for folder in (args.figures, args.cache):
         cli.check_folder(folder)
     data_dir = None if args.data_dir is None else os.fspath(args.data_dir)
     settings = (args.epochs, args.blas_threads, fingerprint(data_dir), data_dir)

@@ -13,7 +13,7 @@ import cli
 import mnist
 from figures import figure_accuracies, figure_losses, figure_val_accuracies
 from linear import Floats, PerModel
-from task2a import BinaryModel, cross_entropy_loss, pre_process_images
+from task2a import BinaryModel, check_outputs, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
 from utils import Split, load_binary_dataset
 
@@ -36,7 +36,13 @@ def accuracy(targets: NDArray, outputs: Floats) -> PerModel:
     Returns
     -------
     float, or ndarray of shape (M,)
+
+    Raises
+    ------
+    ValueError
+        If shapes or dtypes are others, or there are no samples.
     """
+    check_outputs(targets, outputs, 1)
     return np.mean((outputs >= 0.5) == targets, axis=(-2, -1))
 
 
@@ -193,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             should_stop=should_stop,
         ),
         draw,
-        {"model": "logistic", "classes": list(args.digits), "seed": args.seed},
+        args.digits,
     )
 
 

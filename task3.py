@@ -13,7 +13,7 @@ import cli
 import mnist
 from figures import figure_accuracies, figure_losses
 from linear import Floats, PerModel, logits
-from task2a import pre_process_images
+from task2a import check_outputs, pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
 from trainer import BaseTrainer
 from utils import Split, load_full_mnist
@@ -55,7 +55,13 @@ def accuracy(targets: NDArray, outputs: Floats) -> PerModel:
     Returns
     -------
     float, or ndarray of shape (M,)
+
+    Raises
+    ------
+    ValueError
+        If shapes or dtypes are others, or there are no samples.
     """
+    check_outputs(targets, outputs)
     hits = one_hot_arg_max(outputs) & (targets == 1)
     return np.count_nonzero(hits.any(axis=-1), axis=-1) / len(targets)
 
@@ -145,7 +151,7 @@ def make_trainer(
         *data,
         patience=patience,
         rng=np.random.default_rng(seed),
-        name=f"λ = {l2_reg_lambda:g}",
+        name=f"λ = {l2_reg_lambda:.12g}",
         progress=progress,
         should_stop=should_stop,
     )
@@ -194,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         },
         draw,
-        {"model": "softmax", "classes": list(range(NUM_CLASSES)), "seed": args.seed},
+        range(NUM_CLASSES),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import cli
-from figures import figure_val_accuracies, new_figure
+from figures import figure_val_accuracies, mark_cut_short, new_figure
 from linear import Floats
 from task3 import SoftmaxTrainer, load_data, make_trainer
 from task3a import NUM_CLASSES
@@ -43,7 +43,9 @@ def make_trainers(
         From the largest λ to 0.
     """
     return {
-        f"task4_l2_{l2_reg_lambda:g}": make_trainer(data, l2_reg_lambda=l2_reg_lambda, **settings)
+        f"task4_l2_{l2_reg_lambda:.12g}": make_trainer(
+            data, l2_reg_lambda=l2_reg_lambda, **settings
+        )
         for l2_reg_lambda in sorted({*lambdas, 0.0}, reverse=True)
     }
 
@@ -149,6 +151,7 @@ def figure_templates(trainers: Sequence[SoftmaxTrainer]) -> Figure:
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(trainer.name)
         figure.colorbar(image, ax=row, label="weight", aspect=7, pad=0.01)
+    mark_cut_short(figure, trainers)
     return figure
 
 
@@ -193,6 +196,7 @@ def figure_norms(trainers: Sequence[SoftmaxTrainer]) -> Figure:
                 verticalalignment="top",
             )
     axes.margins(x=0.12, y=0.12)
+    mark_cut_short(figure, trainers)
     return figure
 
 
@@ -241,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             should_stop=should_stop,
         ),
         draw,
-        {"model": "softmax", "classes": list(range(NUM_CLASSES)), "seed": args.seed},
+        range(NUM_CLASSES),
         together=True,
     )
 

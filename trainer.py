@@ -8,7 +8,7 @@ Two ideas for speed live here, and neither changes a result.
 *Validations wait for each other.* Early stopping cannot end a run before its best validation loss
 is ``patience`` validations old. If it is k old, the next ``patience - k`` validations can all be
 taken before anything has to be decided. So the weights at these points are kept and evaluated in
-one product.
+one product, ten at the most.
 
 *Runs share their batches.* Runs that see the same batches in the same order, such as those for
 several values of λ, make each step together: one gather and one call of each function serve all.
@@ -29,13 +29,18 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from linear import Floats, PerModel, stack_weights
-from utils import batch_loader, check_positive
+from utils import batch_loader, check_generator, check_positive
 
 History = dict[str, dict[int, float]]
 
 VALIDATIONS_PER_EPOCH = 5
+# The ends of a run that nothing cut short.
+COMPLETE = ("early stopping", "last epoch")
 # Images that are evaluated at once: few enough that their logits stay in the processor's cache.
 BLOCK_SIZE = 1000
+# Validations that wait at the most, however large the patience is: ten make a product as quick as
+# it gets, and Ctrl-C has to wait for them.
+MOST_WAITING = 10
 
 
 class Model(Protocol):
@@ -113,7 +118,8 @@ class BaseTrainer(abc.ABC):
     val_history : dict
         The same for validation.
     ended : str
-        "early stopping", "last epoch", "interrupted" or "diverged"; empty before the end.
+        "early stopping", "last epoch", "interrupted", "diverged", or "cut short" by another run
+        that diverged while they trained together; empty before the end.
     stop_step, stop_epoch : int
         The last step made, and its epoch, both counted from 0.
     best_step : int or None
@@ -149,6 +155,11 @@ class BaseTrainer(abc.ABC):
         check_positive("learning_rate", learning_rate)
         check_positive("batch_size", batch_size, whole=True)
         check_positive("patience", patience, whole=True)
+        check_generator(rng)
+        if model.w.ndim != 2 or model.w.dtype.kind != "f":
+            raise ValueError(
+                f"model.w is {model.w.dtype} of shape {model.w.shape}; expected float of [D, K]"
+            )
         check_dataset("train", X_train, Y_train, model.w.shape)
         check_dataset("val", X_val, Y_val, model.w.shape)
         batches_per_epoch = len(X_train) // batch_size
@@ -270,7 +281,7 @@ class BaseTrainer(abc.ABC):
             )
         )
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> dict[str, Any]:
         """Describe a finished run by its weights, those of the best validation.
 
         Returns
@@ -424,9 +435,10 @@ def train_together(trainers: Sequence[BaseTrainer], num_epochs: int) -> None:
                 if step % lead.steps_per_validation == 0:
                     for trainer, w in zip(running, lead.model.w, strict=True):
                         trainer._waiting[step] = w
-                        if len(trainer._waiting) == trainer.patience - trainer._best_age:
+                        most = min(trainer.patience - trainer._best_age, MOST_WAITING)
+                        if len(trainer._waiting) == most:
                             trainer._validate()
-                            show_progress(trainer)
+                        show_progress(trainer)
                     still_running = [trainer for trainer in running if not trainer.ended]
                     if not still_running:
                         break
@@ -441,12 +453,16 @@ def train_together(trainers: Sequence[BaseTrainer], num_epochs: int) -> None:
                     break
             for trainer in running:
                 trainer._validate()
+        except FloatingPointError:
+            reason = "cut short"
+            raise
         except BaseException:
             reason = "interrupted"
             raise
         finally:
             for trainer in trainers:
                 trainer._end(reason)
+                show_progress(trainer)
 
 
 @contextlib.contextmanager
@@ -457,7 +473,8 @@ def progress_bars(trainers: Sequence[BaseTrainer]) -> Iterator[Callable[[BaseTra
             stack.enter_context(
                 tqdm(
                     desc=trainer.name,
-                    unit="step",
+                    # With a validation, this fits into the 80 columns of a terminal.
+                    bar_format="{desc}: step {n}{postfix}",
                     position=position,
                     disable=None if trainer.progress else True,  # None: unless it is a terminal
                 )
@@ -466,15 +483,20 @@ def progress_bars(trainers: Sequence[BaseTrainer]) -> Iterator[Callable[[BaseTra
         ]
 
         def show(trainer: BaseTrainer) -> None:
-            step = max(trainer.val_history["loss"])
             bar = bars[trainers.index(trainer)]
-            bar.set_postfix_str(
-                f"validation loss {trainer.val_history['loss'][step]:.4f},"
-                f" accuracy {trainer.val_history['accuracy'][step]:.2%},"
-                f" {trainer.patience - trainer._best_age} validations left",
-                refresh=False,
-            )
-            bar.update(step + 1 - bar.n)
+            if bar.disable:
+                return
+            if trainer.val_history["loss"]:
+                step = max(trainer.val_history["loss"])
+                bar.set_postfix_str(
+                    f"val loss {trainer.val_history['loss'][step]:.4f},"
+                    f" accuracy {trainer.val_history['accuracy'][step]:.2%},"
+                    f" {trainer.patience - trainer._best_age} validations left",
+                    refresh=False,
+                )
+            bar.update(trainer.stop_step - bar.n)
+            if trainer.ended:
+                bar.refresh()
 
         yield show
 
@@ -529,11 +551,16 @@ def check_dataset(part: str, X: Floats, Y: NDArray, w_shape: tuple[int, ...]) ->
     ValueError
         With the argument, what it was and what is expected.
     """
+    for name, array in (("X", X), ("Y", Y)):
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"{name}_{part} is a {type(array).__name__}; expected an ndarray")
     D, K = w_shape
     if X.ndim != 2 or X.shape[1] != D or X.dtype.kind != "f":
         raise ValueError(f"X_{part} is {X.dtype} of shape {X.shape}; expected float of [N, {D}]")
-    if Y.shape != (len(X), K):
-        raise ValueError(f"Y_{part} has shape {Y.shape}; expected [{len(X)}, {K}]")
+    if Y.shape != (len(X), K) or Y.dtype.kind not in "fiub":
+        raise ValueError(
+            f"Y_{part} is {Y.dtype} of shape {Y.shape}; expected numbers of [{len(X)}, {K}]"
+        )
     if len(X) == 0:
         raise ValueError(f"X_{part} is empty; expected at least one sample")
     if not np.isfinite(X.sum(dtype=np.float64)):

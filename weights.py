@@ -41,7 +41,8 @@ class SavedWeights:
     settings : dict of plain JSON values
         "model" is "logistic" or "softmax". "classes" lists the digits: for the logistic model the
         digit of target 1, then the one of target 0; for the softmax model one digit per output.
-        The rest says how the run was made and how it ended.
+        "data", from a command line, is "MNIST" or the folder of another data set. The rest says how
+        the run was made and how it ended.
     train_history, val_history : dict
         ``{"loss": {step: float}, "accuracy": {step: float}}`` each.
     """

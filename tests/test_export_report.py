@@ -16,6 +16,7 @@ import pypdf
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import cli
 import export_report
 
 ROOT = Path(export_report.__file__).parent
@@ -451,7 +452,9 @@ def run(capsys):
     """Run the command line and hand back the one line it must print on stderr."""
 
     def run(*arguments):
-        assert export_report.main([str(argument) for argument in arguments]) == 2
+        with pytest.raises(SystemExit) as ended:
+            cli.run(lambda: export_report.main([str(argument) for argument in arguments]))
+        assert ended.value.code == 2
         captured = capsys.readouterr()
         assert captured.out == ""
         assert captured.err.startswith("export_report.py: error: ")
@@ -488,7 +491,7 @@ def test_negative_timeout(capsys):
     with pytest.raises(SystemExit) as stop:
         export_report.main(["--timeout", "-1"])
     assert stop.value.code == 2
-    assert "--timeout is -1; expected 0 or more" in capsys.readouterr().err
+    assert "--timeout: '-1' given; expected an integer from 0 up" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -506,7 +509,8 @@ def test_a_missing_wheel_is_named_before_anything_runs(
 ):
     monkeypatch.setitem(sys.modules, module, None)
     message = run(good, "--output-dir", old_report)
-    assert f"{module} is not installed: pip install {wheel}\n" in message
+    assert f"{module} is missing or broken (" in message
+    assert message.endswith(f": pip install --force-reinstall {wheel}\n")
 
 
 @pytest.mark.usefixtures("no_execution")
@@ -544,14 +548,14 @@ def test_a_folder_nobody_may_write_into(run, good, tmp_path):
 def test_a_file_in_the_place_of_the_folder(run, good, tmp_path):
     (tmp_path / "out").write_text("a file")
     message = run(good, "--output-dir", tmp_path / "out" / "deeper")
-    assert f"cannot write into {tmp_path / 'out'}: Not a directory" in message
+    assert f"{tmp_path / 'out'}: is no folder; expected a folder or a free name" in message
     assert (tmp_path / "out").read_text() == "a file"
 
 
 @pytest.mark.usefixtures("no_execution")
 def test_a_folder_in_the_place_of_the_file(run, good, tmp_path):
     (tmp_path / "out" / "report.html").mkdir(parents=True)
-    assert "report.html is a folder" in run(good, "--output-dir", tmp_path / "out")
+    assert "report.html: is a folder" in run(good, "--output-dir", tmp_path / "out")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["report.html"]
 
 
@@ -595,8 +599,8 @@ def test_a_failing_cell_is_named(run, tmp_path, old_report, source, mode, compla
 def process(arguments, code="", **options):
     """Start the command line in a process of its own, after `code` has run there."""
     program = (
-        "import sys, export_report\nsys.argv[0] = 'export_report.py'\n"
-        f"{code}\nsys.exit(export_report.main(sys.argv[1:]))"
+        "import sys, cli, export_report\nsys.argv[0] = 'export_report.py'\n"
+        f"{code}\ncli.run(export_report.main)"
     )
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
@@ -681,7 +685,7 @@ def test_full_disk_keeps_the_old_report(good, old_report):
     child = process([good, "--no-execute", "--output-dir", old_report], preexec_fn=limit_file_size)
     output, message = child.communicate(timeout=60)
     assert (child.returncode, output) == (2, "")
-    assert re.fullmatch(r"export_report\.py: error: cannot write: .*File too large.*\n", message)
+    assert re.fullmatch(r"export_report\.py: error: .*report.pdf: File too large\n", message)
 
 
 # --- refreshing the notebook -----------------------------------------------------------------

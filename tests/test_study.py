@@ -547,8 +547,8 @@ def test_ctrl_c_keeps_what_has_ended_and_leaves_no_process(tmp_path):
         (["--seeds", "1"], "argument --seeds: '1' given; expected an integer from 2 up"),
         (["--jobs", "0"], "argument --jobs: '0' given; expected an integer from 1 up"),
         (["--data-dir", "no/such"], "no/such: is no folder"),
-        (["--output", "file/study.csv"], "file: is a file; expected a folder"),
-        (["--cache", "file"], "file: is a file; expected a folder"),
+        (["--output", "file/study.csv"], "file: is no folder; expected a folder"),
+        (["--cache", "file"], "file: is no folder; expected a folder"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

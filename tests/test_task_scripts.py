@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import resource
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import matplotlib.image
@@ -18,6 +18,9 @@ import pytest
 
 import cli
 import mnist
+import task2
+import task3
+import task3a
 import utils
 import weights
 
@@ -142,6 +145,12 @@ def test_quiet_prints_nothing(run_here, tmp_path):
     assert files_in(tmp_path / "figures") == FIGURES["task2.py"]
 
 
+def test_penalties_that_hardly_differ_are_runs_of_their_own(run_here, tmp_path):
+    assert run_here("task4.py", "--l2", 0.1, 0.1000001, "--epochs", 1, "--quiet").returncode == 0
+    names = ["task4_l2_0.1.npz", "task4_l2_0.1000001.npz", "task4_l2_0.npz"]
+    assert files_in(tmp_path / "weights") == names
+
+
 def test_no_penalty_but_zero_leaves_the_figures_that_need_none(run_here, tmp_path):
     result = run_here("task4.py", "--l2", 0, "--epochs", 1)
     assert (result.returncode, result.stderr) == (0, "")
@@ -160,6 +169,8 @@ def test_options_change_the_run(run_here, tmp_path):
         "learning_rate": 0.02,
         "batch_size": 64,
         "patience": 3,
+        "data": "MNIST",
+        "epochs": 2,
         "seed": 5,
     }
     assert {key: saved.settings[key] for key in expected} == expected
@@ -174,7 +185,7 @@ def test_options_change_the_run(run_here, tmp_path):
         ("task2.py", ["--batch-size", 0], ["--batch-size", "'0'", "integer from 1 up"]),
         ("task2.py", ["--epochs", "many"], ["--epochs", "'many'", "integer from 1 up"]),
         ("task3.py", ["--learning-rate", -0.1], ["--learning-rate", "'-0.1'", "above 0"]),
-        ("task3.py", ["--learning-rate", "nan"], ["'nan' given; expected a number above 0"]),
+        ("task3.py", ["--learning-rate", "nan"], ["'nan' given; expected a finite number above 0"]),
         ("task3.py", ["--patience", 0], ["--patience", "'0'"]),
         ("task3.py", ["--seed", -1], ["--seed", "'-1'", "integer from 0 up"]),
         ("task3.py", ["--l2", -1], ["--l2", "'-1'", "number from 0 up"]),
@@ -184,16 +195,19 @@ def test_options_change_the_run(run_here, tmp_path):
         ("task3.py", ["--data-dir", "nowhere"], ["nowhere", "no folder"]),
         ("task3.py", ["--data-dir", "."], ["holds neither train-labels-idx1-ubyte"]),
         ("task3.py", ["--no-such-option"], ["unrecognized arguments: --no-such-option"]),
-        ("task2.py", ["--figures", "a-file"], ["a-file: is a file; expected a folder"]),
-        ("task2.py", ["--weights", "a-file/weights"], ["a-file/weights: Not a directory"]),
+        ("task2.py", ["--show"], ["--show needs a program that opens windows"]),
+        ("task3.py", ["--weights", "a-link"], ["a-link: is no folder; expected a folder"]),
+        ("task2.py", ["--figures", "a-file"], ["a-file: is no folder; expected a folder"]),
+        ("task2.py", ["--weights", "a-file/weights"], ["a-file: is no folder; expected a folder"]),
     ],
 )
 def test_what_makes_no_sense_is_one_line_and_exit_code_2(
     run_here, tmp_path, script, arguments, parts
 ):
     (tmp_path / "a-file").write_text("")
+    (tmp_path / "a-link").symlink_to("nowhere")
     assert_one_line_error(run_here(script, *arguments), script, *parts)
-    assert files_in(tmp_path) == ["a-file"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-file", "a-link"]
 
 
 def test_a_penalty_beyond_float32_is_one_line(run_here):
@@ -216,15 +230,22 @@ def test_a_full_disk_is_one_line_and_keeps_older_figures(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 
     result = run(tmp_path, "task2.py", "--epochs", 1, "--quiet", preexec_fn=limit_file_size)
-    assert_one_line_error(result, "task2.py", "File too large")
+    assert_one_line_error(result, "task2.py", f"error: figures/{FIGURES['task2.py'][0]}: File too")
     assert (figures / FIGURES["task2.py"][0]).read_bytes() == b"old"
     assert all(not name.startswith(".") for name in files_in(tmp_path))
+
+
+def test_a_folder_in_the_place_of_weights_is_one_line_before_the_training(run_here, tmp_path):
+    (tmp_path / "weights" / "task2_shuffled.npz").mkdir(parents=True)
+    result = run_here("task2.py")
+    assert_one_line_error(result, "task2.py", "task2_shuffled.npz: is a folder; expected a file")
+    assert files_in(tmp_path) == []
 
 
 def test_a_folder_in_a_figures_place_is_one_line(run_here, tmp_path):
     (tmp_path / "figures" / FIGURES["task2.py"][1]).mkdir(parents=True)
     result = run_here("task2.py", "--epochs", 1, "--quiet")
-    assert_one_line_error(result, "task2.py", "task2c_binary_train_accuracy.png is a folder")
+    assert_one_line_error(result, "task2.py", "task2c_binary_train_accuracy.png: is a folder")
 
 
 def test_divergence_is_one_line_and_keeps_the_best_weights(run_here, tmp_path):
@@ -238,48 +259,108 @@ def test_divergence_is_one_line_and_keeps_the_best_weights(run_here, tmp_path):
     assert files_in(tmp_path / "figures") == FIGURES["task3.py"]
 
 
-def test_ctrl_c_keeps_what_was_done_and_marks_it(tmp_path):
-    terminal = pexpect.spawn(
+def in_a_terminal(folder, script, *arguments):
+    """Start a script in a terminal of the usual width."""
+    return pexpect.spawn(
         sys.executable,
-        [str(ROOT / "task4.py"), "--patience", "1000", "--l2", "0.1"],
-        cwd=tmp_path,
-        dimensions=(40, 200),
+        [str(ROOT / script), *map(str, arguments)],
+        cwd=folder,
+        dimensions=(24, 80),
         encoding="utf-8",
         timeout=60,
     )
-    # With so much patience, the first validations are taken at the interruption only.
-    terminal.expect("λ = 0")
-    time.sleep(1)
-    terminal.sendintr()
+
+
+def end_of(terminal):
+    """Wait for the end of a script; give its exit code and what it showed since the last wait."""
     terminal.expect(pexpect.EOF)
-    shown = terminal.before
     terminal.close()
-    assert terminal.exitstatus == 130
-    assert "Traceback" not in shown
-    assert "task4.py: error: interrupted; the weights of the best" in shown
+    assert "Traceback" not in terminal.before
+    return terminal.exitstatus, terminal.before
+
+
+def test_ctrl_c_keeps_what_was_done_and_marks_it(tmp_path, full_data):
+    terminal = in_a_terminal(tmp_path, "task4.py", "--patience", 1000, "--l2", 0.1)
+    terminal.expect("λ = 0: step [1-9]")
+    terminal.sendintr()
+    exit_code, shown = end_of(terminal)
+    assert exit_code == 130
+    assert "task4.py: error: interrupted; the best weights so far were kept" in shown
     assert files_in(tmp_path / "figures") == FIGURES["task4.py"]
     for name in ("task4_l2_0.npz", "task4_l2_0.1.npz"):
         saved = weights.load_weights(tmp_path / "weights" / name)
         assert saved.settings["ended"] == "interrupted"
         losses = saved.val_history["loss"]
         assert saved.settings["best_step"] == min(losses, key=losses.get)
+        X_val, Y_val = full_data[2:]
+        loss = task3a.cross_entropy_loss(Y_val, weights.model_of(saved).forward(X_val))
+        assert loss == pytest.approx(min(losses.values()), rel=1e-6)
 
 
-def test_progress_shows_step_loss_accuracy_and_validations_left(tmp_path):
+def test_a_second_ctrl_c_ends_the_training_at_once(tmp_path):
+    # This trainer goes on after the first one, as if its step took very long.
+    code = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import cli, task3, trainer
+trainer.BaseTrainer.should_stop = property(lambda self: None, lambda self, value: None)
+cli.run(task3.main)
+"""
     terminal = pexpect.spawn(
-        sys.executable,
-        [str(ROOT / "task2.py"), "--epochs", "12"],
-        cwd=tmp_path,
-        dimensions=(40, 200),
-        encoding="utf-8",
-        timeout=60,
+        sys.executable, ["-c", code, str(ROOT)], cwd=tmp_path, encoding="utf-8", timeout=60
     )
-    terminal.expect(r"not shuffled: \d+step .*validation loss 0\.\d+, accuracy 9\d\.\d+%, ")
-    terminal.expect(r"\d+ validations left")
-    terminal.expect("shuffled: ")
-    terminal.expect(pexpect.EOF)
-    terminal.close()
-    assert terminal.exitstatus == 0
+    for step in ("step [1-9]", "step [1-9]"):
+        terminal.expect(step)
+        terminal.sendintr()
+    exit_code, shown = end_of(terminal)
+    assert exit_code == 130
+    assert "error: interrupted\r\n" in shown
+    assert files_in(tmp_path) == []
+
+
+def test_ctrl_c_before_the_training_leaves_older_files_alone(run_here, tmp_path, monkeypatch):
+    assert run_here("task3.py", "--epochs", 1).returncode == 0
+    older = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+
+    def press_ctrl_c(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return task3_load_data(*arguments)
+
+    task3_load_data = task3.load_data
+    monkeypatch.setattr(task3, "load_data", press_ctrl_c)
+    result = run_here("task3.py")
+    assert (result.returncode, result.stdout) == (130, "")
+    assert result.stderr == "task3.py: error: interrupted; there was nothing to keep yet\n"
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == older
+
+
+def test_ctrl_c_after_the_training_does_not_lose_the_figures(run_here, tmp_path, monkeypatch):
+    def press_ctrl_c(trainers):
+        signal.raise_signal(signal.SIGINT)
+        return task2_draw(trainers)
+
+    task2_draw = task2.draw
+    monkeypatch.setattr(task2, "draw", press_ctrl_c)
+    result = run_here("task2.py", "--epochs", 1)
+    assert result.returncode == 130
+    assert files_in(tmp_path / "figures") == FIGURES["task2.py"]
+
+
+def test_progress_shows_step_loss_accuracy_and_validations_left_in_80_columns(tmp_path):
+    terminal = in_a_terminal(tmp_path, "task2.py", "--epochs", 12)
+    terminal.expect(
+        r"not shuffled: step \d+, val loss 0\.\d{4}, accuracy 9\d\.\d\d%, \d+ validations left"
+    )
+    terminal.expect("not shuffled: step 371, ")
+    terminal.expect("shuffled: step ")
+    assert end_of(terminal)[0] == 0
+
+
+def test_progress_goes_on_while_the_patience_is_large(tmp_path):
+    terminal = in_a_terminal(tmp_path, "task3.py", "--epochs", 10, "--patience", 1000)
+    terminal.expect(r"step [1-9]\d*, val loss 0\.\d{4}, accuracy 8\d\.\d\d%, 1000 validations left")
+    terminal.expect("step 1559, ")
+    assert end_of(terminal)[0] == 0
 
 
 def test_output_that_nobody_reads_is_no_error(tmp_path):
