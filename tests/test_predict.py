@@ -68,6 +68,13 @@ def photograph(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.clip(paper - 0.55 * enlarge(image), 0, 255).astype(np.uint8)
 
 
+def sprinkle(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Make a large picture with dust of the colour of the ink in its corners."""
+    picture = np.pad(enlarge(image), 20)
+    picture[3, 5] = picture[-2, 7] = picture[9, -4] = picture[-9:-7, -9:-7] = 255
+    return picture
+
+
 VARIANTS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     "as it is": lambda image: image,
     "inverted": lambda image: 255 - image,
@@ -77,6 +84,7 @@ VARIANTS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     "low contrast": lambda image: 100 + image // 5,
     "two shades": lambda image: np.where(enlarge(image) < 128, 255, 0).astype(np.uint8),
     "photograph": photograph,
+    "dust": sprinkle,
 }
 
 
@@ -106,6 +114,16 @@ def test_files_are_classified_as_the_raw_images(
     if variant in ("as it is", "inverted", "shifted"):
         percentages = np.array([[float(word) for word in line[2::2]] for line in lines])
         assert np.mean(np.abs(percentages - 100 * outputs).max(axis=1) < 0.5) >= 0.99
+
+
+def test_weights_from_other_data_are_used_with_a_note(digits, tmp_path, capsys):
+    rows = np.eye(10, 785, dtype=np.float32), np.eye(10, dtype=np.float32)
+    trainer = task3.make_trainer((*rows, *rows), batch_size=2)
+    save_weights(tmp_path / "other.npz", trainer, {"data": "clothes"})
+    Image.fromarray(digits[0]).save(tmp_path / "0.png")
+    code, lines, (note,) = classify(capsys, tmp_path / "other.npz", tmp_path / "0.png")
+    assert (code, len(lines)) == (0, 2)
+    assert "other.npz was trained on clothes: a digit stands for a class of these data" in note
 
 
 def test_the_logistic_model_prints_its_two_digits(logistic_file, tmp_path, capsys):
@@ -349,10 +367,10 @@ BAD_IMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no width.png": (lambda path: path.write_bytes(png(0, 28, b"")), "is no image that Pillow"),
     "large.png": (lambda path: path.write_bytes(png(10_000, 9_000, b"")), "is too large; expected"),
     "bomb.png": (lambda path: path.write_bytes(png(99_999, 99_999, b"")), "is too large; expected"),
-    "blank.png": (saved(BLANK), "has no ink; expected a digit on a plain background"),
-    "noise.png": (saved(NOISE), "has no ink; expected a digit on a plain background"),
-    "pixel.png": (saved(BLANK.resize((1, 1))), "has no ink; expected a digit on"),
-    "clear.png": (saved(Image.new("RGBA", (28, 28))), "has no ink; expected a digit on"),
+    "blank.png": (saved(BLANK), "no digit stands out; expected one on a plain background"),
+    "noise.png": (saved(NOISE), "no digit stands out; expected one on a plain background"),
+    "pixel.png": (saved(BLANK.resize((1, 1))), "no digit stands out; expected one on"),
+    "clear.png": (saved(Image.new("RGBA", (28, 28))), "no digit stands out; expected one on"),
     "animated.gif": (saved(BLANK, **ANIMATION), "has 2 images; expected a single one"),
     "animated.png": (saved(BLANK, **ANIMATION), "has 2 images; expected a single one"),
     "nan.tiff": (saved(NOT_A_NUMBER), "has infinite or NaN pixels; expected finite ones"),
