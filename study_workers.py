@@ -18,6 +18,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from multiprocessing import resource_tracker
 from typing import Any
 
 import joblib
@@ -74,12 +75,19 @@ def own_processes(count: int) -> Iterator[Attempt]:
         # Without a time-out, the processes would stay for ever if this one is killed.
         return ProcessPoolExecutor(1, timeout=10, initializer=prepare_process)
 
+    if sys.platform != "win32":
+        # Python would start this process together with the first one, and unblock Ctrl-C there.
+        resource_tracker.ensure_running()
     processes = [new_process() for _ in range(count)]
     idle: queue.SimpleQueue[int] = queue.SimpleQueue()
     for position in range(count):
         idle.put(position)
 
     def attempt_in_process(runs: Sequence[Run]) -> list[Outcome]:
+        # This thread never handles Ctrl-C, and a process that it starts inherits that. Otherwise
+        # Ctrl-C would hit a process that has not come to `prepare_process` yet.
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         position = idle.get()
         try:
             return processes[position].submit(attempt, runs).result()

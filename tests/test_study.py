@@ -519,6 +519,15 @@ def test_worker_that_dies_fails_its_runs_only(tiny_study, tmp_path, monkeypatch,
     assert Path("study.csv").read_bytes() == (tiny_study[0] / "study.csv").read_bytes()
 
 
+def test_ctrl_c_while_the_processes_start_is_one_line(tmp_path):
+    process = start_study(tmp_path, "--epochs", "3", "--jobs", "2", start_new_session=True)
+    wait_until(lambda: len(workers_of(process.pid)) == 2)
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output, errors.count("\n")) == (130, "", 1), errors
+    assert errors.startswith("study.py: error: interrupted; ")
+
+
 def test_ctrl_c_keeps_what_has_ended_and_leaves_no_process(tmp_path):
     process = start_study(tmp_path, "--epochs", "3", "--jobs", "2", start_new_session=True)
     wait_until(lambda: kept_in(tmp_path / ".study_cache") >= 2)
