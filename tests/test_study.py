@@ -519,9 +519,14 @@ def test_worker_that_dies_fails_its_runs_only(tiny_study, tmp_path, monkeypatch,
     assert Path("study.csv").read_bytes() == (tiny_study[0] / "study.csv").read_bytes()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
 def test_ctrl_c_while_the_processes_start_is_one_line(tmp_path):
     process = start_study(tmp_path, "--epochs", "3", "--jobs", "2", start_new_session=True)
     wait_until(lambda: len(workers_of(process.pid)) == 2)
+    for worker in workers_of(process.pid):
+        status = Path(f"/proc/{worker.pid}/status").read_text()
+        deaf = [int(mask, 16) for mask in re.findall(r"Sig(?:Blk|Ign):\s*(\w+)", status)]
+        assert any(mask >> (signal.SIGINT - 1) & 1 for mask in deaf), status
     os.killpg(process.pid, signal.SIGINT)
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, output, errors.count("\n")) == (130, "", 1), errors
