@@ -55,6 +55,22 @@ def prepare_process() -> None:
 
 
 @contextlib.contextmanager
+def ctrl_c_blocked() -> Iterator[None]:
+    """Let Ctrl-C wait. Processes that are started meanwhile never hear it.
+
+    Otherwise it would hit those that have not come to `prepare_process` yet.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
 def own_processes(count: int) -> Iterator[Attempt]:
     """Let joblib make runs in processes of this machine.
 
@@ -84,13 +100,12 @@ def own_processes(count: int) -> Iterator[Attempt]:
         idle.put(position)
 
     def attempt_in_process(runs: Sequence[Run]) -> list[Outcome]:
-        # This thread never handles Ctrl-C, and a process that it starts inherits that. Otherwise
-        # Ctrl-C would hit a process that has not come to `prepare_process` yet.
-        if sys.platform != "win32":
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         position = idle.get()
         try:
-            return processes[position].submit(attempt, runs).result()
+            with ctrl_c_blocked():
+                # Here the process starts, if it has not done so.
+                future = processes[position].submit(attempt, runs)
+            return future.result()
         except BrokenProcessPool as error:
             processes[position] = new_process()
             return [(run, error) for run in runs]

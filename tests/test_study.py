@@ -520,9 +520,10 @@ def test_worker_that_dies_fails_its_runs_only(tiny_study, tmp_path, monkeypatch,
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
-def test_ctrl_c_while_the_processes_start_is_one_line(tmp_path):
-    process = start_study(tmp_path, "--epochs", "3", "--jobs", "2", start_new_session=True)
-    wait_until(lambda: len(workers_of(process.pid)) == 2)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_while_the_processes_start_is_one_line(tmp_path, jobs):
+    process = start_study(tmp_path, "--epochs", "3", "--jobs", str(jobs), start_new_session=True)
+    wait_until(lambda: len(workers_of(process.pid)) == jobs)
     for worker in workers_of(process.pid):
         status = Path(f"/proc/{worker.pid}/status").read_text()
         deaf = [int(mask, 16) for mask in re.findall(r"Sig(?:Blk|Ign):\s*(\w+)", status)]
