@@ -321,10 +321,11 @@ def check_windows() -> None:
     ValueError
         If it can only write files.
     """
-    import matplotlib
+    # The import replaces a backend that cannot be loaded.
+    import matplotlib.pyplot as plt
     from matplotlib.backends import BackendFilter, backend_registry
 
-    backend = matplotlib.get_backend()
+    backend = plt.get_backend()
     if backend.lower() in backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE):
         raise ValueError(
             f"--show needs a program that opens windows, but Matplotlib has only {backend} here;"
