@@ -425,9 +425,8 @@ def format_table(trainers: Sequence[BaseTrainer]) -> str:
     Returns
     -------
     str
-        One line for the headings and one for each run.
+        One column for each run: five of them fit into the 80 columns of a terminal.
     """
-    columns: dict[str, list[str]] = {"run": [trainer.name for trainer in trainers]}
     formats = {
         "ended": "{}",
         "stop_step": "{}",
@@ -440,10 +439,10 @@ def format_table(trainers: Sequence[BaseTrainer]) -> str:
         "seconds": "{:.1f} s",
     }
     summaries = [trainer.summary() for trainer in trainers]
+    rows = [["run", *(trainer.name for trainer in trainers)]]
     for key, form in formats.items():
-        columns[key.replace("_", " ")] = [form.format(summary[key]) for summary in summaries]
-    widths = [max(map(len, [heading, *cells])) for heading, cells in columns.items()]
-    rows = [list(columns), *zip(*columns.values(), strict=True)]
+        rows.append([key.replace("_", " "), *(form.format(summary[key]) for summary in summaries)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows

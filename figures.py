@@ -98,7 +98,7 @@ def mark_early_stop(axes: Axes, trainer: BaseTrainer) -> None:
         linestyle=(0, (1, 1.5)),
         label=f"best validation loss, step {best_step}",
     )
-    if trainer.ended == "early stopping":
+    if trainer.ended == "early stop":
         axes.axvline(
             trainer.stop_step,
             color="0.2",

@@ -35,7 +35,7 @@ History = dict[str, dict[int, float]]
 
 VALIDATIONS_PER_EPOCH = 5
 # The ends of a run that nothing cut short.
-COMPLETE = ("early stopping", "last epoch")
+COMPLETE = ("early stop", "last epoch")
 # Images that are evaluated at once: few enough that their logits stay in the processor's cache.
 BLOCK_SIZE = 1000
 # Validations that wait at the most, however large the patience is: ten make a product as quick as
@@ -118,7 +118,7 @@ class BaseTrainer(abc.ABC):
     val_history : dict
         The same for validation.
     ended : str
-        "early stopping", "last epoch", "interrupted", "diverged", or "cut short" by another run
+        "early stop", "last epoch", "interrupted", "diverged", or "cut short" by another run
         that diverged while they trained together; empty before the end.
     stop_step, stop_epoch : int
         The last step made, and its epoch, both counted from 0.
@@ -355,7 +355,7 @@ class BaseTrainer(abc.ABC):
             else:
                 self._best_age += 1
         if self._best_age == self.patience:
-            self._end("early stopping")
+            self._end("early stop")
 
     def _divergence(self, what: str, step: int) -> FloatingPointError:
         self._end("diverged")

@@ -25,7 +25,7 @@ def test_a_rival_does_the_work_of_the_projects_run(name, small_data):
         pytest.importorskip(name, reason=f"{name} is installed for the benchmark only")
     trainer = task3.make_trainer(small_data, **SETTINGS)
     trainer.train(100)
-    assert trainer.ended == "early stopping"
+    assert trainer.ended == "early stop"
 
     w, measured = importlib.import_module(f"benchmarks.rival_{name}").train(
         small_data, 100, **SETTINGS

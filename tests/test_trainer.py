@@ -93,7 +93,7 @@ def test_the_full_logistic_runs_are_those_of_the_reference(binary_data, shuffle)
     trainer = task2.make_trainer(binary_data, shuffle=shuffle)
     reference = reference_trainer.train(trainer, 500)
     trainer.train(500)
-    assert trainer.ended == "early stopping"
+    assert trainer.ended == "early stop"
     assert_same_run(trainer, reference)
 
 
@@ -101,7 +101,7 @@ def test_the_full_run_for_a_large_penalty_is_that_of_the_reference(full_data):
     trainer = task3.make_trainer(full_data, l2_reg_lambda=1.0)
     reference = reference_trainer.train(trainer, 500)
     trainer.train(500)
-    assert trainer.ended == "early stopping"
+    assert trainer.ended == "early stop"
     assert_same_run(trainer, reference)
 
 
@@ -156,7 +156,7 @@ def test_the_assignments_logistic_run_stops_where_it_should(binary_data, dtype):
     )
     trainer.model.w = trainer.model.w.astype(dtype)
     train_history, val_history = trainer.train(500)
-    assert trainer.ended == "early stopping"
+    assert trainer.ended == "early stop"
     assert (trainer.stop_step, trainer.stop_epoch, trainer.best_step) == (1038, 33, 978)
     assert trainer.best_loss == pytest.approx(0.0656904876, abs=1e-6)
     assert val_history["loss"][978] == min(val_history["loss"].values()) == trainer.best_loss
