@@ -119,7 +119,7 @@ def make_plan(num_epochs: int, images: tuple[int, ...]) -> dict[str, tuple[str, 
     watched = measure("watched", num_epochs=num_epochs)
     max_iter = measure("sklearn_max_iter", accuracy=watched["best_accuracy"])["max_iter"]
     epochs = {"num_epochs": num_epochs}
-    products = {"num_steps": watched["stop_step"] + 1, "groups": watched["groups"]}
+    products = {"num_steps": watched["stop_step"] + 1, "passes": watched["passes"]}
     return {
         "project": ("project", epochs),
         "floor": ("floor", products),

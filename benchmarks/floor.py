@@ -16,7 +16,7 @@ from utils import Split
 def multiply(
     data: Split,
     num_steps: int,
-    groups: Sequence[int],
+    passes: Sequence[tuple[str, int]],
     *,
     in_slices: bool = False,
     batch_size: int = 128,
@@ -30,8 +30,9 @@ def multiply(
         As `task3.load_data` gives it.
     num_steps : int > 0
         For each step: the gathers of a batch, its logits, its gradient.
-    groups : sequence of int > 0
-        How many validations share each product over all images.
+    passes : sequence of ("val" or "train", int > 0)
+        For each product over all images of a part, in their order, how many weights share it. The
+        steps between the validations come before those of "val".
     in_slices : bool, default=False
         Whether to cut the products of a step as `linear` does, instead of leaving them whole.
     batch_size, seed : int
@@ -43,12 +44,13 @@ def multiply(
         The seconds it took.
     """
     X_train, Y_train, X_val, _ = data
+    images = {"train": X_train, "val": X_val}
     D, K = X_train.shape[1], Y_train.shape[1]
     steps_per_validation = len(X_train) // batch_size // 5
     rng = np.random.default_rng(seed)
     w = rng.normal(0, 0.01, (D, K)).astype(X_train.dtype)
     errors = rng.normal(0, 0.01, (batch_size, K)).astype(X_train.dtype)
-    stacks = {M: np.tile(w, M) for M in groups}
+    stacks = {M: np.tile(w, M) for _, M in passes}
     # One epoch has at least one step.
     batches = index_batches(len(X_train), batch_size, num_epochs=num_steps, seed=seed)
     steps = list(itertools.islice(batches, num_steps))
@@ -67,17 +69,18 @@ def multiply(
 
     start = time.perf_counter()
     remaining = iter(steps)
-    for M in groups:
+    for part, M in passes:
         # Steps and validations take turns, as in the run: each finds the caches as the other
         # leaves them.
-        for batch in itertools.islice(remaining, M * steps_per_validation):
+        num_before = M * steps_per_validation if part == "val" else 0
+        for batch in itertools.islice(remaining, num_before):
             X_train.take(batch, axis=0, out=X_batch, mode="clip")
             Y_train.take(batch, axis=0, out=Y_batch, mode="clip")
             for A, B, out in products:
                 np.matmul(A, B, out=out)
-        for X in (X_train, X_val):
-            X @ stacks[M]
+        images[part] @ stacks[M]
     seconds = time.perf_counter() - start
     if next(remaining, None) is not None:
-        raise ValueError(f"{num_steps} steps are too many for {sum(groups)} validations")
+        num_validations = sum(M for part, M in passes if part == "val")
+        raise ValueError(f"{num_steps} steps are too many for {num_validations} validations")
     return {"seconds": seconds, "compile_seconds": 0.0}

@@ -87,10 +87,11 @@ def test_the_floor_makes_as_many_steps_and_validations_as_it_is_told(
 
     monkeypatch.setattr(np, "matmul", counted)
     # 21 batches make a validation every 4 steps: two validations wait for the steps 0 and 4.
-    floor.multiply(small_data, 5, [2], in_slices=in_slices, batch_size=32)
+    passes = [("val", 2), ("train", 2)]
+    floor.multiply(small_data, 5, passes, in_slices=in_slices, batch_size=32)
     assert products == 5 * shapes
     with pytest.raises(ValueError, match="9 steps are too many for 2 validations"):
-        floor.multiply(small_data, 9, [2], in_slices=in_slices, batch_size=32)
+        floor.multiply(small_data, 9, passes, in_slices=in_slices, batch_size=32)
 
 
 def test_validations_stop_when_the_best_loss_is_as_old_as_the_patience():
