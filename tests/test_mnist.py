@@ -1,5 +1,6 @@
 """The reader of the IDX files: right content from good files, one clear error from bad ones."""
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -8,12 +9,13 @@ import shutil
 import struct
 import time
 import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import mnist
@@ -361,6 +363,9 @@ def test_flipped_bit_in_gzip_data_is_detected_even_after_the_last_image_kept(
     # The end of the data is left out: the last byte before the CRC may have unused bits.
     position = data.draw(st.integers(len(content) // 2, len(content) - 10))
     content[position] ^= 1 << data.draw(st.integers(0, 7))
+    with contextlib.suppress(EOFError, OSError, zlib.error):
+        # One flip in 900 only makes gzip copy the same pixels from another place.
+        assume(gzip.decompress(content) != IMAGES_FILE)
     path.write_bytes(content)
     assert str(path) in error_of(folder, 1)
 

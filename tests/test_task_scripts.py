@@ -89,7 +89,7 @@ def files_in(folder):
 
 @pytest.mark.parametrize(
     ("script", "arguments"),
-    [("task2.py", []), ("task3.py", ["--epochs", 4]), ("task4.py", ["--epochs", 4])],
+    [("task2.py", []), ("task3.py", ["--epochs", 2]), ("task4.py", ["--epochs", 2])],
 )
 def test_script_leaves_its_figures_and_weights(tmp_path, script, arguments):
     result = run(tmp_path, script, *arguments)
@@ -360,9 +360,9 @@ def test_progress_shows_step_loss_accuracy_and_validations_left_in_80_columns(tm
 
 
 def test_progress_goes_on_while_the_patience_is_large(tmp_path):
-    terminal = in_a_terminal(tmp_path, "task3.py", "--epochs", 10, "--patience", 1000)
+    terminal = in_a_terminal(tmp_path, "task3.py", "--epochs", 4, "--patience", 1000)
     terminal.expect(r"step [1-9]\d*, val loss 0\.\d{4}, accuracy 8\d\.\d\d%, 1000 validations left")
-    terminal.expect("step 1559, ")
+    terminal.expect("step 623, ")
     assert end_of(terminal)[0] == 0
 
 
