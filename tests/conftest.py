@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,10 @@ import pytest
 import task2
 import task3
 from utils import Split
+
+# A shell starts programs in the background with Ctrl-C ignored, and they pass that on. The tests
+# of Ctrl-C need it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Hypothesis keeps failing examples for the next run; the repository's folder is not its place.
 hypothesis.configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis")
