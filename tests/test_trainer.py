@@ -138,6 +138,24 @@ def test_runs_that_train_together_are_bit_for_bit_those_of_runs_alone(small_full
     assert len({trainer.stop_step for trainer in together}) > 1
 
 
+def test_however_large_the_patience_only_ten_validations_wait(small_binary_data, monkeypatch):
+    trainer = logistic_trainer(small_binary_data, patience=1000)
+    sizes = {"validate": [], "train_accuracies": []}
+    for name, noted in sizes.items():
+        evaluate = getattr(trainer, name)
+        monkeypatch.setattr(
+            trainer,
+            name,
+            lambda weights, noted=noted, evaluate=evaluate: (
+                noted.append(len(weights)) or evaluate(weights)
+            ),
+        )
+    trainer.train(5)
+    # 46 batches in an epoch make a validation every 9 steps.
+    assert sizes == {"validate": [10, 10, 6], "train_accuracies": [20, 6]}
+    assert list(trainer.train_history["accuracy"]) == list(range(0, 5 * 46, 9))
+
+
 def test_training_accuracies_are_left_out_if_not_wanted_and_change_nothing_else(small_full_data):
     trainer, without = (softmax_trainer(small_full_data, patience=2) for _ in range(2))
     without.records_train_accuracy = False
