@@ -33,8 +33,16 @@ from nbformat import NotebookNode
 from traitlets import default
 from traitlets.config import Config
 
-from cli import EXIT_ERROR, EXIT_INTERRUPTED, NATURAL, Parser, check_file, fail, run
-from utils import atomic_path
+from cli import (
+    EXIT_ERROR,
+    EXIT_INTERRUPTED,
+    NATURAL,
+    Parser,
+    atomic_path,
+    check_file,
+    fail,
+    run,
+)
 
 HERE = Path(__file__).resolve().parent
 STYLES = HERE / "export"

@@ -15,11 +15,10 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 
 import cli
-from linear import Floats
-from mnist import IMAGE_SHAPE, SHIPPED
+from mnist import IMAGE_SHAPE
+from numerics.checks import Floats
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
-from weights import load_weights, model_of
 
 # MNIST scales each digit into a box of 20×20 pixels and moves its center of mass to the middle of
 # 28×28: in each of its images, row and column of the center lie in 13.5 ≤ x < 14.5, counted from 0.
@@ -288,6 +287,31 @@ def read_digit(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         raise ValueError(f"{path}: {error}") from error
 
 
+def model_of(saved: cli.SavedWeights) -> BinaryModel | SoftmaxModel:
+    """Make the model that was saved.
+
+    Raises
+    ------
+    ValueError
+        If the settings state no model, or one that the weights or classes do not fit.
+    """
+    kind, classes = saved.settings.get("model"), saved.settings.get("classes")
+    model: BinaryModel | SoftmaxModel
+    if kind == "logistic":
+        model = BinaryModel()
+    elif kind == "softmax":
+        model = SoftmaxModel(saved.settings.get("l2_reg_lambda", 0.0))
+    else:
+        raise ValueError(f"model is {kind!r}; expected 'logistic' or 'softmax'")
+    count = max(2, model.w.shape[1])
+    if saved.w.shape != model.w.shape:
+        raise ValueError(f"w is of shape {saved.w.shape}; expected {list(model.w.shape)}")
+    if not isinstance(classes, list) or len(classes) != count:
+        raise ValueError(f"classes is {classes!r}; expected a list of {count} different digits")
+    model.w = saved.w
+    return model
+
+
 def class_probabilities(model: BinaryModel | SoftmaxModel, images: NDArray) -> Floats:
     """Compute the probability of each class.
 
@@ -336,10 +360,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="PNG or other image files")
     args = parser.parse_args(argv)
 
-    saved = load_weights(args.weights)
+    saved = cli.load_weights(args.weights)
     model, classes = model_of(saved), saved.settings["classes"]
-    data = saved.settings.get("data", SHIPPED)
-    if data != SHIPPED:
+    data = saved.settings.get("data", "MNIST")
+    if data != "MNIST":
         note = f"{args.weights} was trained on {data}: a digit stands for a class of these data"
         print(f"{parser.prog}: note: {note}", file=sys.stderr)
     name_width = max(len(name) for name in ["image", *args.images])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 import cli
-from figures import new_figure, save_figure, use_style
+from plots import new_figure, use_style
 from study_runs import (
     CONFIGURATIONS,
     LAMBDA_OF,
@@ -29,7 +29,6 @@ from study_runs import (
     Run,
     fingerprint,
 )
-from utils import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -178,7 +177,7 @@ def write_csv(path: str | os.PathLike[str], rows: Iterable[Row]) -> None:
     OSError
         If the file cannot be written.
     """
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with cli.atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:
@@ -554,7 +553,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     paths = [args.output]
     for name, figure in draw(results, rows).items():
         paths.append(args.figures / name)
-        save_figure(figure, paths[-1])
+        with cli.atomic_path(paths[-1]) as temporary:
+            figure.savefig(temporary)
     if not args.quiet:
         print(format_table(rows), *(f"wrote {path}" for path in paths), sep="\n")
     return 0

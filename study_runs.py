@@ -22,8 +22,8 @@ import mnist
 import task2
 import task3
 from task4 import LAMBDAS, squared_norm
-from trainer import BaseTrainer, train_together
-from utils import Split, load_full_mnist
+from trainer import BaseTrainer
+from utils import Data, load_full_mnist
 
 SHUFFLED, UNSHUFFLED = LOGISTIC = ("logistic shuffled", "logistic unshuffled")
 LAMBDA_OF = {f"softmax lambda={value:g}": value for value in sorted({0.0, *LAMBDAS})}
@@ -33,8 +33,8 @@ CONFIGURATIONS = (*LOGISTIC, *LAMBDA_OF)
 SOURCES = [
     Path(__file__).resolve().with_name(f"{module}.py")
     for module in (
-        *("linear", "mnist", "study_runs", "task2", "task2a"),
-        *("task3", "task3a", "task4", "trainer", "utils"),
+        *("mnist/__init__", "numerics/checks", "numerics/evaluation", "numerics/linear"),
+        *("study_runs", "task2", "task2a", "task3", "task3a", "task4", "trainer", "utils"),
     )
 ]
 ONE_AT_A_TIME = threading.Lock()
@@ -98,7 +98,7 @@ class Result(NamedTuple):
 
 
 @functools.cache
-def load_data(model: str, data_dir: str | os.PathLike[str] | None) -> Split:
+def load_data(model: str, data_dir: str | os.PathLike[str] | None) -> Data:
     """Load the images for a model, once in each process.
 
     Parameters
@@ -227,7 +227,8 @@ def train(runs: Sequence[Run]) -> list[Result]:
         for trainer in trainers:
             # Only that of the kept weights is wanted, and `result_of` computes it.
             trainer.records_train_accuracy = False
-        train_together(trainers, runs[0].epochs)
+        for trainer in trainers:
+            trainer.train(runs[0].epochs)
         return [result_of(run, trainer) for run, trainer in zip(runs, trainers, strict=True)]
 
 

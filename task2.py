@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 import cli
 import mnist
-from figures import figure_accuracies, figure_losses, figure_val_accuracies
-from linear import Floats, PerModel
-from task2a import BinaryModel, check_outputs, cross_entropy_loss, pre_process_images
+from numerics.checks import Floats, check_outputs
+from plots import figure_run, figure_val_accuracies
+from task2a import BinaryModel, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
-from utils import Split, load_binary_dataset
+from utils import Data, load_binary_dataset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,66 +25,39 @@ LOSS_LIMITS = (0, 0.2)
 ACCURACY_LIMITS = (0.93, 0.99)
 
 
-def accuracy(targets: NDArray, outputs: Floats) -> PerModel:
+def accuracy(targets: NDArray, outputs: Floats) -> float:
     """Compute the fraction of samples that are predicted right: 1 if and only if ŷ >= 0.5.
 
     Parameters
     ----------
     targets : ndarray of shape (N, 1), values 0 or 1
-    outputs : ndarray of shape (N, 1) or (M, N, 1), float, values 0 to 1
-
-    Returns
-    -------
-    float, or ndarray of shape (M,)
-
-    Raises
-    ------
-    ValueError
-        If shapes or dtypes are others, or there are no samples.
+    outputs : ndarray of shape (N, 1), float, values 0 to 1
     """
     check_outputs(targets, outputs, 1)
-    return np.mean((outputs >= 0.5) == targets, axis=(-2, -1))
+    return np.count_nonzero((outputs >= 0.5) == targets) / len(targets)
 
 
 def calculate_accuracy(X: Floats, targets: NDArray, model: BinaryModel) -> float:
-    """Compute the fraction of samples that the model predicts right.
-
-    Parameters
-    ----------
-    X : ndarray of shape (N, 785), float
-    targets : ndarray of shape (N, 1), values 0 or 1
-    model : BinaryModel
-
-    Returns
-    -------
-    float, 0 to 1
-    """
+    """Compute the fraction of the samples X [N, 785] that the model predicts right."""
     return accuracy(targets, model.forward(X))
 
 
 class LogisticTrainer(BaseTrainer):
     """Trains a `BinaryModel`."""
 
-    model: BinaryModel
     loss = staticmethod(cross_entropy_loss)
     accuracy = staticmethod(accuracy)
 
 
 def load_data(
     digits: tuple[int, int] = DIGITS, data_dir: str | os.PathLike[str] = mnist.DATA_DIR
-) -> Split:
-    """Load and preprocess the images of two digits.
-
-    Parameters
-    ----------
-    digits : pair of int, 0 to 9
-        The digit of target 1 and the digit of target 0.
-    data_dir : path, default=the repository's ``data`` folder
+) -> Data:
+    """Load and preprocess the images of two digits, that of target 1 and that of target 0.
 
     Returns
     -------
-    X_train, Y_train, X_val, Y_val : ndarrays
-        Images as [N, 785] float32, targets as [N, 1] float32.
+    X_train, Y_train, X_val, Y_val : ndarrays, float32
+        Images as [N, 785], targets as [N, 1].
     """
     X_train, Y_train, X_val, Y_val = load_binary_dataset(*digits, data_dir)
     return (
@@ -96,31 +69,17 @@ def load_data(
 
 
 def make_trainer(
-    data: Split,
+    data: Data,
     *,
     shuffle: bool,
     learning_rate: float = 0.05,
     batch_size: int = 128,
     patience: int = 10,
     seed: int = 0,
-    progress: bool = False,
-    should_stop: Callable[[], bool] | None = None,
 ) -> LogisticTrainer:
-    """Make the trainer of task 2 with a fresh model.
+    """Make the trainer of task 2 with a fresh model; `seed` decides the order of the samples.
 
-    Parameters
-    ----------
-    data : tuple of X_train, Y_train, X_val, Y_val
-        As `load_data` gives it.
-    shuffle : bool
-    learning_rate, batch_size, patience, progress, should_stop
-        As in `BaseTrainer`; the defaults are the assignment's.
-    seed : int, default=0
-        Seed of the order of the samples.
-
-    Returns
-    -------
-    LogisticTrainer
+    All else is as in `BaseTrainer`, and the defaults are the assignment's.
     """
     return LogisticTrainer(
         BinaryModel(),
@@ -131,25 +90,11 @@ def make_trainer(
         patience=patience,
         rng=np.random.default_rng(seed),
         name="shuffled" if shuffle else "not shuffled",
-        progress=progress,
-        should_stop=should_stop,
     )
 
 
-def make_trainers(data: Split, **settings: Any) -> dict[str, LogisticTrainer]:
-    """Make the two trainers of task 2, without and with shuffling.
-
-    Parameters
-    ----------
-    data : tuple of X_train, Y_train, X_val, Y_val
-        As `load_data` gives it.
-    **settings
-        As in `make_trainer`.
-
-    Returns
-    -------
-    dict of str to LogisticTrainer
-    """
+def make_trainers(data: Data, **settings: Any) -> dict[str, LogisticTrainer]:
+    """Make the two trainers of task 2, without and with shuffling, as `make_trainer` does."""
     return {
         "task2_not_shuffled": make_trainer(data, shuffle=False, **settings),
         "task2_shuffled": make_trainer(data, shuffle=True, **settings),
@@ -157,22 +102,14 @@ def make_trainers(data: Split, **settings: Any) -> dict[str, LogisticTrainer]:
 
 
 def draw(trainers: Mapping[str, LogisticTrainer]) -> dict[str, Figure]:
-    """Draw the figures of task 2 as far as there are runs for them.
-
-    Parameters
-    ----------
-    trainers : mapping of str to LogisticTrainer
-        Runs with at least one validation, named as in `make_trainers`.
-
-    Returns
-    -------
-    dict of file name to matplotlib.figure.Figure
-    """
+    """Draw the figures of task 2, by file name, as far as there are runs for them."""
     figures = {}
     if "task2_not_shuffled" in trainers:
         trainer = trainers["task2_not_shuffled"]
-        figures["task2b_binary_train_loss.png"] = figure_losses(trainer, LOSS_LIMITS)
-        figures["task2c_binary_train_accuracy.png"] = figure_accuracies(trainer, ACCURACY_LIMITS)
+        figures["task2b_binary_train_loss.png"] = figure_run(trainer, "loss", LOSS_LIMITS)
+        figures["task2c_binary_train_accuracy.png"] = figure_run(
+            trainer, "accuracy", ACCURACY_LIMITS
+        )
     if len(trainers) == 2:
         figures["task2e_train_accuracy_shuffle_difference.png"] = figure_val_accuracies(
             trainers.values(), ACCURACY_LIMITS
@@ -182,25 +119,16 @@ def draw(trainers: Mapping[str, LogisticTrainer]) -> dict[str, Figure]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiments of task 2 as the command line says; see ``--help``."""
-    parser = cli.make_parser(
-        __doc__,
-        cli.DIGITS_OPTION,
-        cli.DATA_OPTIONS,
-        cli.TRAINING_OPTIONS,
-        cli.OUTPUT_OPTIONS,
-        learning_rate=0.05,
-    )
-    args = parser.parse_args(argv)
-    return cli.run_experiment(
-        args,
-        lambda should_stop: make_trainers(
-            load_data(args.digits, args.data_dir),
-            **cli.training_settings(args),
-            should_stop=should_stop,
-        ),
-        draw,
-        args.digits,
-    )
+    options = (cli.DIGITS_OPTION, cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
+    args = cli.make_parser(__doc__, *options, learning_rate=0.05).parse_args(argv)
+    cli.check_outputs(args)
+    with cli.finish_step_on_ctrl_c() as interrupted:
+        data = load_data(args.digits, args.data_dir)
+        trainers = make_trainers(data, **cli.training_settings(args))
+        trained = cli.train(trainers, args, interrupted)
+        paths = cli.keep_weights(trained, args, model="logistic", classes=args.digits)
+        paths += cli.save_figures(draw(trained), args)
+    return cli.report_runs(trainers, paths, args, interrupted)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gradient_check import TOLERANCE, check_gradient
-from linear import Floats, PerModel, check_samples, logits, weight_gradient
+import cli
+from numerics.checks import Floats, check_outputs, check_samples
+from numerics.gradient_check import check_gradient
+from numerics.linear import logits, weight_gradient
 from utils import load_binary_dataset
 
 IMAGE_SIZE = 784
@@ -47,53 +49,13 @@ def pre_process_images(X: NDArray) -> NDArray[np.float32]:
 
 
 def sigmoid(z: Floats) -> Floats:
-    """Compute 1 / (1 + exp(-z)) without overflow.
-
-    Parameters
-    ----------
-    z : ndarray of any shape, float
-
-    Returns
-    -------
-    ndarray of the same shape and dtype, values 0 to 1
-    """
+    """Compute 1 / (1 + exp(-z)) without overflow."""
     # exp of a negative number cannot overflow: use exp(-z) for z >= 0 and exp(z) for z < 0.
     e = np.exp(-np.abs(z))
     return np.where(z >= 0, 1, e) / (1 + e)
 
 
-def check_outputs(targets: NDArray, outputs: Floats, num_outputs: int | None = None) -> None:
-    """Refuse outputs and targets that do not belong together.
-
-    Parameters
-    ----------
-    targets : ndarray of shape (N, K), numbers
-    outputs : ndarray of shape (N, K) or (M, N, K), float
-    num_outputs : int, optional
-        The K that is expected; at least 2 by default.
-
-    Raises
-    ------
-    ValueError
-        If shapes or dtypes are others, or there are no samples. NumPy would broadcast (N,) against
-        (N, 1) to (N, N) without a word.
-    """
-    K = outputs.shape[-1] if outputs.ndim in (2, 3) else 0
-    if (K < 2 if num_outputs is None else num_outputs != K) or outputs.dtype.kind != "f":
-        expected = "[N, K], K at least 2" if num_outputs is None else f"[N, {num_outputs}]"
-        raise ValueError(
-            f"outputs is {outputs.dtype} of shape {outputs.shape}; expected float of {expected}"
-        )
-    if targets.shape != outputs.shape[-2:] or targets.dtype.kind not in "fiub":
-        raise ValueError(
-            f"targets is {targets.dtype} of shape {targets.shape}; expected numbers of"
-            f" {list(outputs.shape[-2:])}, as outputs"
-        )
-    if not len(targets):
-        raise ValueError(f"targets has shape {targets.shape}; expected at least one sample")
-
-
-def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
+def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
     """Compute the mean logistic loss C(w) = -1/N Σₙ yⁿ ln ŷⁿ + (1 - yⁿ) ln(1 - ŷⁿ).
 
     Parameters
@@ -101,7 +63,7 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
     targets : ndarray of shape (N, 1), values 0 or 1
         The targets y.
     outputs : ndarray of shape (N, 1), float, values 0 to 1
-        The probabilities ŷ. With a leading axis of M models, there are M losses.
+        The probabilities ŷ.
 
     Returns
     -------
@@ -118,11 +80,13 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
     float_info = np.finfo(outputs.dtype)
     ln_y = np.log(np.maximum(outputs, float_info.tiny))
     ln_not_y = np.log(np.maximum(1 - outputs, float_info.epsneg))
-    return -np.mean(targets * ln_y + (1 - targets) * ln_not_y, axis=(-2, -1), dtype=np.float64)
+    return float(-np.mean(targets * ln_y + (1 - targets) * ln_not_y, dtype=np.float64))
 
 
 class BinaryModel:
     """Logistic regression: ŷ = sigmoid(X w).
+
+    Methods raise a ValueError for arguments of another shape or dtype.
 
     Attributes
     ----------
@@ -136,21 +100,7 @@ class BinaryModel:
         self.grad: Floats | None = None
 
     def forward(self, X: Floats) -> Floats:
-        """Compute the outputs ŷ = sigmoid(X w).
-
-        Parameters
-        ----------
-        X : ndarray of shape (N, 785), float
-
-        Returns
-        -------
-        ndarray of shape (N, 1), float, values 0 to 1
-
-        Raises
-        ------
-        ValueError
-            If shape or dtype of `X` is another one.
-        """
+        """Compute the outputs ŷ = sigmoid(X w) of X [N, 785]: [N, 1], values 0 to 1."""
         return sigmoid(logits(X, self.w))
 
     def backward(self, X: Floats, outputs: Floats, targets: NDArray) -> None:
@@ -162,11 +112,6 @@ class BinaryModel:
         outputs : ndarray of shape (N, 1), float
             What `forward` gave for `X`.
         targets : ndarray of shape (N, 1), values 0 or 1
-
-        Raises
-        ------
-        ValueError
-            If shapes or dtypes are others, or there are no samples.
         """
         check_samples(X, self.w)
         check_outputs(targets, outputs, 1)
@@ -189,12 +134,12 @@ def gradient_approximation_test(model: BinaryModel, X: Floats, Y: NDArray) -> fl
     Returns
     -------
     float
-        The largest relative error over all weights.
+        The largest relative error over all weights, see `numerics.gradient_check`.
 
     Raises
     ------
     AssertionError
-        If it is above 1e-6; names the worst weight.
+        If it is above 1e-6; says which weights are off, and by how much.
     """
 
     def cost(model: BinaryModel, X: Floats, Y: NDArray) -> float:
@@ -205,21 +150,17 @@ def gradient_approximation_test(model: BinaryModel, X: Floats, Y: NDArray) -> fl
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
-    # cli imports weights, which imports this module.
-    import cli
-
     parser = cli.make_parser(
         "Check preprocessing, model, loss and gradient of task 2a on real images.",
         cli.DIGITS_OPTION,
         cli.DATA_OPTIONS,
     )
     args = parser.parse_args(argv)
-    class1, class2 = args.digits
-    images, targets, _, _ = load_binary_dataset(class1, class2, args.data_dir)
+    images, targets, _, _ = load_binary_dataset(*args.digits, args.data_dir)
     images, targets = images[:NUM_CHECKED], targets[:NUM_CHECKED]
     X = pre_process_images(images)
-    cli.check(
-        args,
+    check = cli.Checks(args.quiet)
+    check(
         f"pre_process_images: {images.shape} {images.dtype} becomes {X.shape}, values"
         f" {X.min():g} to {X.max():g}, last column ones",
         X.shape == (len(images), IMAGE_SIZE + 1)
@@ -228,26 +169,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     model = BinaryModel()
     outputs = model.forward(X)
-    cli.check(args, "forward: outputs are 0.5 while all weights are zero", np.all(outputs == 0.5))
+    check("forward: outputs are 0.5 while all weights are zero", np.all(outputs == 0.5))
     loss = cross_entropy_loss(targets, outputs)
-    cli.check(
-        args,
+    check(
         f"cross_entropy_loss: {loss:.6f} = ln 2 while all weights are zero",
-        bool(np.isclose(loss, np.log(2))),
+        np.isclose(loss, np.log(2)),
     )
     rng = np.random.default_rng(args.seed)
     for what, w in (("zero", model.w), ("random", rng.normal(scale=0.05, size=model.w.shape))):
         model.w = w
-        error = gradient_approximation_test(model, X, targets)
-        cli.check(
-            args,
-            f"backward: {what} weights, largest relative error of {w.size} derivatives {error:.1e}",
-            error <= TOLERANCE,
-        )
-    return 0
+        check.gradient(f"backward: {what} weights", gradient_approximation_test, model, X, targets)
+    return check.exit_code
 
 
 if __name__ == "__main__":
-    import cli
-
     cli.run(main)

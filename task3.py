@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 import cli
 import mnist
-from figures import figure_accuracies, figure_losses
-from linear import Floats, PerModel, logits
-from task2a import check_outputs, pre_process_images
+from numerics.checks import Floats, check_outputs
+from numerics.linear import logits
+from plots import figure_run
+from task2a import pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
 from trainer import BaseTrainer
-from utils import Split, load_full_mnist
+from utils import Data, load_full_mnist
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,64 +29,36 @@ ACCURACY_LIMITS = (0.89, 0.93)
 def one_hot_arg_max(outputs: Floats) -> NDArray[np.bool_]:
     """Mark the largest output of each sample, the first one if several are equal.
 
-    Parameters
-    ----------
-    outputs : ndarray of shape (..., N, K), float
-
-    Returns
-    -------
-    ndarray of the same shape, bool
-        One True in each row. The same as encoding `numpy.argmax` one-hot, which over a short last
-        axis takes ten times as long.
+    The same as encoding `numpy.argmax` one-hot, which over a short last axis takes ten times as
+    long.
     """
     is_max = outputs == outputs.max(axis=-1, keepdims=True)
-    if np.count_nonzero(is_max) > is_max.size // is_max.shape[-1]:
+    if np.count_nonzero(is_max) > len(outputs):
         is_max &= np.cumsum(is_max, axis=-1) == 1
     return is_max
 
 
-def accuracy(targets: NDArray, outputs: Floats) -> PerModel:
+def accuracy(targets: NDArray, outputs: Floats) -> float:
     """Compute the fraction of samples whose largest output is the one of their class.
 
     Parameters
     ----------
     targets : ndarray of shape (N, K), one-hot
-    outputs : ndarray of shape (N, K) or (M, N, K), float
-
-    Returns
-    -------
-    float, or ndarray of shape (M,)
-
-    Raises
-    ------
-    ValueError
-        If shapes or dtypes are others, or there are no samples.
+    outputs : ndarray of shape (N, K), float
+        Probabilities or logits.
     """
     check_outputs(targets, outputs)
-    hits = one_hot_arg_max(outputs) & (targets == 1)
-    return np.count_nonzero(hits.any(axis=-1), axis=-1) / len(targets)
+    return np.count_nonzero(one_hot_arg_max(outputs) & (targets == 1)) / len(targets)
 
 
 def calculate_accuracy(X: Floats, targets: NDArray, model: SoftmaxModel) -> float:
-    """Compute the fraction of samples that the model predicts right.
-
-    Parameters
-    ----------
-    X : ndarray of shape (N, 785), float
-    targets : ndarray of shape (N, 10), one-hot
-    model : SoftmaxModel
-
-    Returns
-    -------
-    float, 0 to 1
-    """
+    """Compute the fraction of the samples X [N, 785] that the model predicts right."""
     return accuracy(targets, model.forward(X))
 
 
 class SoftmaxTrainer(BaseTrainer):
     """Trains a `SoftmaxModel`."""
 
-    model: SoftmaxModel
     loss = staticmethod(cross_entropy_loss)
     accuracy = staticmethod(accuracy)
 
@@ -95,17 +68,13 @@ class SoftmaxTrainer(BaseTrainer):
         return logits(X, model.w)
 
 
-def load_data(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Split:
+def load_data(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Data:
     """Load and preprocess the images of all ten digits.
-
-    Parameters
-    ----------
-    data_dir : path, default=the repository's ``data`` folder
 
     Returns
     -------
-    X_train, Y_train, X_val, Y_val : ndarrays
-        Images as [N, 785] float32, targets one-hot as [N, 10] float32.
+    X_train, Y_train, X_val, Y_val : ndarrays, float32
+        Images as [N, 785], targets one-hot as [N, 10].
     """
     X_train, Y_train, X_val, Y_val = load_full_mnist(data_dir)
     return (
@@ -117,31 +86,17 @@ def load_data(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Split:
 
 
 def make_trainer(
-    data: Split,
+    data: Data,
     *,
     l2_reg_lambda: float = 0.0,
     learning_rate: float = 0.01,
     batch_size: int = 128,
     patience: int = 10,
     seed: int = 0,
-    progress: bool = False,
-    should_stop: Callable[[], bool] | None = None,
 ) -> SoftmaxTrainer:
-    """Make the trainer of tasks 3 and 4 with a fresh model. It shuffles.
+    """Make the trainer of tasks 3 and 4 with a fresh model; `seed` decides how it shuffles.
 
-    Parameters
-    ----------
-    data : tuple of X_train, Y_train, X_val, Y_val
-        As `load_data` gives it.
-    l2_reg_lambda : float >= 0, default=0
-    learning_rate, batch_size, patience, progress, should_stop
-        As in `BaseTrainer`; the defaults are the assignment's.
-    seed : int, default=0
-        Seed of the order of the samples.
-
-    Returns
-    -------
-    SoftmaxTrainer
+    All else is as in `BaseTrainer`, and the defaults are the assignment's.
     """
     return SoftmaxTrainer(
         SoftmaxModel(l2_reg_lambda),
@@ -152,35 +107,24 @@ def make_trainer(
         patience=patience,
         rng=np.random.default_rng(seed),
         name=f"λ = {l2_reg_lambda:.12g}",
-        progress=progress,
-        should_stop=should_stop,
     )
 
 
 def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
-    """Draw the figures of task 3.
-
-    Parameters
-    ----------
-    trainers : mapping of str to SoftmaxTrainer
-        A run with at least one validation, or none.
-
-    Returns
-    -------
-    dict of file name to matplotlib.figure.Figure
-    """
+    """Draw the figures of task 3, by file name, if there is a run for them."""
     figures = {}
     for trainer in trainers.values():
-        figures["task3b_softmax_train_loss.png"] = figure_losses(trainer, LOSS_LIMITS)
-        figures["task3c_softmax_train_accuracy.png"] = figure_accuracies(trainer, ACCURACY_LIMITS)
+        figures["task3b_softmax_train_loss.png"] = figure_run(trainer, "loss", LOSS_LIMITS)
+        figures["task3c_softmax_train_accuracy.png"] = figure_run(
+            trainer, "accuracy", ACCURACY_LIMITS
+        )
     return figures
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiment of task 3 as the command line says; see ``--help``."""
-    parser = cli.make_parser(
-        __doc__, cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS, learning_rate=0.01
-    )
+    options = (cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
+    parser = cli.make_parser(__doc__, *options, learning_rate=0.01)
     parser.add_argument(
         "--l2",
         type=cli.NON_NEGATIVE,
@@ -189,19 +133,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="weight of the L2 penalty (default: 0)",
     )
     args = parser.parse_args(argv)
-    return cli.run_experiment(
-        args,
-        lambda should_stop: {
-            "task3_softmax": make_trainer(
-                load_data(args.data_dir),
-                l2_reg_lambda=args.l2,
-                **cli.training_settings(args),
-                should_stop=should_stop,
-            )
-        },
-        draw,
-        range(NUM_CLASSES),
-    )
+    cli.check_outputs(args)
+    with cli.finish_step_on_ctrl_c() as interrupted:
+        data = load_data(args.data_dir)
+        trainer = make_trainer(data, l2_reg_lambda=args.l2, **cli.training_settings(args))
+        trained = cli.train({"task3_softmax": trainer}, args, interrupted)
+        paths = cli.keep_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
+        paths += cli.save_figures(draw(trained), args)
+    return cli.report_runs({"task3_softmax": trainer}, paths, args, interrupted)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gradient_check import TOLERANCE, check_gradient
-from linear import Floats, PerModel, check_samples, logits, weight_gradient
-from task2a import IMAGE_SIZE, NUM_CHECKED, check_outputs, pre_process_images
-from utils import REAL, check_positive, load_full_mnist
+import cli
+from numerics.checks import REAL, Floats, check_outputs, check_positive, check_samples
+from numerics.gradient_check import check_gradient
+from numerics.linear import logits, weight_gradient
+from task2a import IMAGE_SIZE, NUM_CHECKED, pre_process_images
+from utils import load_full_mnist
 
 NUM_CLASSES = 10
 
@@ -44,24 +46,14 @@ def one_hot_encode(Y: NDArray, num_classes: int) -> NDArray[np.float32]:
 
 
 def softmax(z: Floats) -> Floats:
-    """Compute exp(z_k) / Σⱼ exp(z_j) over the last axis without overflow.
-
-    Parameters
-    ----------
-    z : ndarray of shape (..., K), float
-
-    Returns
-    -------
-    ndarray of the same shape and dtype, values 0 to 1
-        The last axis sums to 1.
-    """
+    """Compute exp(z_k) / Σⱼ exp(z_j) over the last axis without overflow."""
     # A common shift of all logits cancels out; this one makes the largest exponent 0.
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     e /= e.sum(axis=-1, keepdims=True)
     return e
 
 
-def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
+def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
     """Compute the mean softmax loss C(w) = -1/N Σₙ Σₖ yₖⁿ ln ŷₖⁿ.
 
     Parameters
@@ -69,7 +61,7 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
     targets : ndarray of shape (N, K), values 0 to 1
         The targets y, usually one-hot.
     outputs : ndarray of shape (N, K), float, values 0 to 1
-        The probabilities ŷ. With a leading axis of M models, there are M losses.
+        The probabilities ŷ.
 
     Returns
     -------
@@ -84,11 +76,13 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> PerModel:
     """
     check_outputs(targets, outputs)
     ln_y = np.log(np.maximum(outputs, np.finfo(outputs.dtype).tiny))
-    return -(targets * ln_y).sum(axis=(-2, -1), dtype=np.float64) / len(targets)
+    return float(-(targets * ln_y).sum(dtype=np.float64) / len(targets))
 
 
 class SoftmaxModel:
     """Softmax regression: ŷ = softmax(X w), with an L2 penalty λ Σ w².
+
+    Methods raise a ValueError for arguments of another shape or dtype.
 
     Parameters
     ----------
@@ -100,11 +94,6 @@ class SoftmaxModel:
     w : ndarray of shape (785, 10), float32, zero at first
         May be replaced by any float array of this shape; results follow its dtype.
     grad : ndarray of the shape of `w`, or None before `backward`
-
-    Raises
-    ------
-    ValueError
-        If `l2_reg_lambda` is negative or not finite.
     """
 
     def __init__(self, l2_reg_lambda: float) -> None:
@@ -115,22 +104,7 @@ class SoftmaxModel:
         self.grad: Floats | None = None
 
     def forward(self, X: Floats) -> Floats:
-        """Compute the outputs ŷ = softmax(X w).
-
-        Parameters
-        ----------
-        X : ndarray of shape (N, 785), float
-
-        Returns
-        -------
-        ndarray of shape (N, 10), float, values 0 to 1
-            Each row sums to 1.
-
-        Raises
-        ------
-        ValueError
-            If shape or dtype of `X` is another one.
-        """
+        """Compute the outputs ŷ = softmax(X w) of X [N, 785]: [N, 10], values 0 to 1."""
         return softmax(logits(X, self.w))
 
     def backward(self, X: Floats, outputs: Floats, targets: NDArray) -> None:
@@ -142,16 +116,11 @@ class SoftmaxModel:
         outputs : ndarray of shape (N, 10), float
             What `forward` gave for `X`.
         targets : ndarray of shape (N, 10), values 0 to 1
-
-        Raises
-        ------
-        ValueError
-            If shapes or dtypes are others, or there are no samples.
         """
         check_samples(X, self.w)
-        check_outputs(targets, outputs, self.w.shape[-1])
+        check_outputs(targets, outputs, self.w.shape[1])
         self.grad = weight_gradient(X, (outputs - targets) / len(X))
-        if np.count_nonzero(self.l2_reg_lambda):
+        if self.l2_reg_lambda:
             self.grad += 2 * self.l2_reg_lambda * self.w
 
     def zero_grad(self) -> None:
@@ -171,12 +140,12 @@ def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: NDArray) -> f
     Returns
     -------
     float
-        The largest relative error over all weights.
+        The largest relative error over all weights, see `numerics.gradient_check`.
 
     Raises
     ------
     AssertionError
-        If it is above 1e-6; names the worst weight.
+        If it is above 1e-6; says which weights are off, and by how much.
     """
 
     def cost(model: SoftmaxModel, X: Floats, Y: NDArray) -> float:
@@ -188,9 +157,6 @@ def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: NDArray) -> f
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
-    # cli imports weights, which imports this module.
-    import cli
-
     parser = cli.make_parser(
         "Check one-hot encoding, model, loss and gradient of task 3a on real images.",
         cli.DATA_OPTIONS,
@@ -199,39 +165,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     images, labels, _, _ = load_full_mnist(args.data_dir)
     X, labels = pre_process_images(images[:NUM_CHECKED]), labels[:NUM_CHECKED]
     targets = one_hot_encode(labels, NUM_CLASSES)
-    cli.check(
-        args,
+    check = cli.Checks(args.quiet)
+    check(
         f"one_hot_encode: {labels.shape} becomes {targets.shape}, a single one in each row",
         np.all(targets.sum(axis=1) == 1) and np.all(targets.argmax(axis=1) == labels[:, 0]),
     )
-    model = SoftmaxModel(0.0)
-    outputs = model.forward(X)
-    cli.check(
-        args,
+    outputs = SoftmaxModel(0.0).forward(X)
+    check(
         "forward: outputs are 0.1 while all weights are zero",
-        bool(np.allclose(outputs, 1 / NUM_CLASSES)),
+        np.allclose(outputs, 1 / NUM_CLASSES),
     )
     loss = cross_entropy_loss(targets, outputs)
-    cli.check(
-        args,
+    check(
         f"cross_entropy_loss: {loss:.6f} = ln 10 while all weights are zero",
-        bool(np.isclose(loss, np.log(NUM_CLASSES))),
+        np.isclose(loss, np.log(NUM_CLASSES)),
     )
     rng = np.random.default_rng(args.seed)
     for l2_reg_lambda in (0.0, 0.1):
         model = SoftmaxModel(l2_reg_lambda)
         model.w = rng.normal(scale=0.05, size=model.w.shape)
-        error = gradient_approximation_test(model, X, targets)
-        cli.check(
-            args,
-            f"backward: λ = {l2_reg_lambda:g}, random weights, largest relative error of"
-            f" {model.w.size} derivatives {error:.1e}",
-            error <= TOLERANCE,
-        )
-    return 0
+        what = f"backward: λ = {l2_reg_lambda:g}, random weights"
+        check.gradient(what, gradient_approximation_test, model, X, targets)
+    return check.exit_code
 
 
 if __name__ == "__main__":
-    import cli
-
     cli.run(main)

@@ -1,11 +1,8 @@
-"""The two data splits, the batch loader, and small helpers that every module may use."""
+"""The two data splits, the batch loader, and the curve of a history."""
 
 from __future__ import annotations
 
-import contextlib
-import math
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,35 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mnist
+from numerics.checks import INTEGER, check_generator, check_positive
 
 NUM_TRAIN = 20_000
-INTEGER = (int, np.integer)
-REAL = (*INTEGER, float, np.floating)
 
-Split = tuple[NDArray, NDArray, NDArray, NDArray]
+# X_train, Y_train, X_val, Y_val
+Data = tuple[NDArray, NDArray, NDArray, NDArray]
 
 
-def load_full_mnist(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Split:
+def load_full_mnist(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Data:
     """Load the first 20 000 training images and all test images.
 
     Parameters
     ----------
-    data_dir : path, default=the repository's ``data`` folder
-        Folder with the four IDX files, plain or ``.gz``.
+    data_dir : path, default=the repository's ``mnist`` folder
+        Folder with four IDX files, plain or ``.gz``, as `mnist.load_split` reads them.
 
     Returns
     -------
     X_train : ndarray of shape (20000, 784), uint8
     Y_train : ndarray of shape (20000, 1), uint8, values 0 to 9
-    X_val : ndarray of shape (N, 784), uint8
-        All test images, 10 000 of them in MNIST.
-    Y_val : ndarray of shape (N, 1), uint8
+    X_val : ndarray of shape (10000, 784), uint8
+    Y_val : ndarray of shape (10000, 1), uint8, values 0 to 9
 
     Raises
     ------
     ValueError, OSError
-        If a file is missing or not what it should be, see `mnist.load_split`; or if these images
-        are not of all ten classes.
+        If a file is missing or damaged, or has images of fewer than ten classes.
     """
     X_train, Y_train = mnist.load_split("train", NUM_TRAIN, Path(data_dir))
     X_val, Y_val = mnist.load_split("t10k", None, Path(data_dir))
@@ -57,21 +52,19 @@ def load_full_mnist(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Split:
 
 def load_binary_dataset(
     class1: int, class2: int, data_dir: str | os.PathLike[str] = mnist.DATA_DIR
-) -> Split:
+) -> Data:
     """Load the images of two digits out of `load_full_mnist`.
 
     Parameters
     ----------
-    class1 : int in 0 to 9
-        The digit whose target is 1.
-    class2 : int in 0 to 9
-        The digit whose target is 0.
-    data_dir : path, default=the repository's ``data`` folder
+    class1, class2 : int, 0 to 9
+        The digit whose target is 1, and the digit whose target is 0.
+    data_dir : path, default=the repository's ``mnist`` folder
 
     Returns
     -------
     X_train, Y_train, X_val, Y_val : ndarrays, uint8
-        Shapes as in `load_full_mnist`, with the images of the two digits only. Targets are 0 or 1.
+        As in `load_full_mnist`, with targets 0 or 1.
 
     Raises
     ------
@@ -79,7 +72,7 @@ def load_binary_dataset(
         If a class is not one of the ten digits, or both are the same.
     """
     for name, value in (("class1", class1), ("class2", class2)):
-        if value not in range(10):
+        if value not in range(mnist.NUM_CLASSES):
             raise ValueError(f"{name} is {value!r}; expected a digit from 0 to 9")
     if class1 == class2:
         raise ValueError(f"class1 and class2 are both {class1}; expected two different digits")
@@ -105,8 +98,7 @@ def batch_loader(
 
     Parameters
     ----------
-    X : ndarray of shape (N, ...)
-    Y : ndarray of shape (N, ...)
+    X, Y : ndarray of shape (N, ...)
     batch_size : int, 1 to N
     shuffle : bool, default=False
         Whether to take the samples in a random order.
@@ -117,10 +109,8 @@ def batch_loader(
 
     Yields
     ------
-    X_batch : ndarray of shape (batch_size, ...)
-        A copy if shuffled, otherwise a view of `X`.
-    Y_batch : ndarray of shape (batch_size, ...)
-        The targets of the same samples.
+    X_batch, Y_batch : ndarray of shape (batch_size, ...)
+        Copies if shuffled, otherwise views.
 
     Raises
     ------
@@ -138,39 +128,6 @@ def batch_loader(
         return ((X[batch], Y[batch]) for batch in batches)
     order = (rng or np.random.default_rng()).permutation(len(X))
     return ((X.take(order[batch], axis=0), Y.take(order[batch], axis=0)) for batch in batches)
-
-
-def check_positive(name: str, value: float, *, whole: bool = False) -> None:
-    """Refuse a setting that is not a positive finite number.
-
-    Parameters
-    ----------
-    name : str
-        What the error calls it.
-    value : number
-    whole : bool, default=False
-        Whether it has to be an integer as well.
-
-    Raises
-    ------
-    ValueError
-        With the name, the value and what is expected.
-    """
-    if whole and not isinstance(value, INTEGER):
-        raise ValueError(f"{name} is {value!r}; expected a positive integer")
-    if not isinstance(value, REAL) or not 0 < value < math.inf:
-        raise ValueError(f"{name} is {value!r}; expected a positive number")
-
-
-def check_generator(rng: object) -> None:
-    """Refuse what is neither a `numpy.random.Generator` nor None.
-
-    Raises
-    ------
-    ValueError
-    """
-    if not isinstance(rng, np.random.Generator | None):
-        raise ValueError(f"rng is {rng!r}; expected a numpy.random.Generator")
 
 
 def plot_loss(
@@ -203,17 +160,16 @@ def plot_loss(
     if not isinstance(loss_dict, Mapping):
         raise ValueError(f"loss_dict is a {type(loss_dict).__name__}; expected {{step: value}}")
     check_positive("npoints_to_average", npoints_to_average, whole=True)
-    num_means = len(loss_dict) // npoints_to_average
-    num_points = num_means * npoints_to_average
-    steps = np.array(list(loss_dict.keys())[:num_points]).reshape(num_means, npoints_to_average)
-    values = np.array(list(loss_dict.values())[:num_points]).reshape(steps.shape)
+    num_points = len(loss_dict) // npoints_to_average * npoints_to_average
+    steps = np.array(list(loss_dict.keys())[:num_points]).reshape(-1, npoints_to_average)
+    values = np.array(list(loss_dict.values())[:num_points]).reshape(-1, npoints_to_average)
+    step, mean, deviation = steps.mean(axis=1), values.mean(axis=1), values.std(axis=1)
     if npoints_to_average > 1 and label is not None:
         label = f"{label}, mean of {npoints_to_average} steps"
-    (line,) = plt.plot(steps.mean(axis=1), values.mean(axis=1), label=label)
+    (line,) = plt.plot(step, mean, label=label)
     if npoints_to_average > 1 and plot_variance:
-        mean, deviation = values.mean(axis=1), values.std(axis=1)
         plt.fill_between(
-            steps.mean(axis=1),
+            step,
             mean - deviation,
             mean + deviation,
             color=line.get_color(),
@@ -221,48 +177,3 @@ def plot_loss(
             linewidth=0,
             label="± one standard deviation",
         )
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Let a file be written under a temporary name, and give it its own name once it is whole.
-
-    Parameters
-    ----------
-    path : path
-        The file to write. Its folder is made if it is missing.
-
-    Yields
-    ------
-    pathlib.Path
-        The temporary file in the same folder, with the same ending. If the block raises, it is
-        removed and an older file at `path` stays as it was.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be made or written to, `path` is a folder, or the disk is full. It
-        names `path`.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: is a folder; expected a file or a free name")
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
-        )
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        # mkstemp makes files private; give this one the permissions of any new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.common import index_batches
-from linear import columns_of_slice, cut_columns
-from utils import Split
+from numerics.linear import columns_of_slice, cut_columns
+from utils import Data
 
 
 def multiply(
-    data: Split,
+    data: Data,
     num_steps: int,
     passes: Sequence[tuple[str, int]],
     *,

@@ -13,8 +13,8 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
-from figures import use_style
-from utils import atomic_path
+from cli import atomic_path
+from plots import use_style
 
 Round = Mapping[str, Mapping[str, Any]]
 

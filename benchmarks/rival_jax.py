@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import Validations, index_batches
-from utils import Split
+from utils import Data
 
 
 def loss(w: jax.Array, X: jax.Array, Y: jax.Array) -> jax.Array:
@@ -25,7 +25,7 @@ def accuracy(w: jax.Array, X: jax.Array, Y: jax.Array) -> jax.Array:
 
 
 def train(
-    data: Split,
+    data: Data,
     num_epochs: int,
     *,
     learning_rate: float = 0.01,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import Validations, index_batches
-from utils import Split
+from utils import Data
 
 
 def softmax(z: NDArray) -> NDArray:
@@ -28,7 +28,7 @@ def accuracy(Y: NDArray, outputs: NDArray) -> float:
 
 
 def train(
-    data: Split,
+    data: Data,
     num_epochs: int,
     *,
     learning_rate: float = 0.01,

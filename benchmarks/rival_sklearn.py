@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from utils import Split
+from utils import Data
 
 
-def train(data: Split, max_iter: int) -> dict[str, float]:
+def train(data: Data, max_iter: int) -> dict[str, float]:
     """Fit a model without penalty by lbfgs, in a given number of iterations.
 
     Parameters
@@ -46,7 +46,7 @@ def train(data: Split, max_iter: int) -> dict[str, float]:
     }
 
 
-def find_max_iter(data: Split, accuracy: float) -> int:
+def find_max_iter(data: Data, accuracy: float) -> int:
     """Find by bisection how many iterations reach a validation accuracy.
 
     Parameters

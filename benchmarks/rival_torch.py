@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from benchmarks.common import Validations, index_batches
-from utils import Split
+from utils import Data
 
 
 def train(
-    data: Split,
+    data: Data,
     num_epochs: int,
     *,
     learning_rate: float = 0.01,

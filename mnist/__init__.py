@@ -17,9 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-DATA_DIR = Path(__file__).resolve().parent / "data"
-# What is in it.
-SHIPPED = "MNIST"
+DATA_DIR = Path(__file__).resolve().parent
 
 IMAGE_SHAPE = (28, 28)
 NUM_CLASSES = 10
@@ -158,7 +156,7 @@ def _verify_checksum(file: io.BufferedReader, path: Path) -> bool:
     if found != expected:
         raise ValueError(
             f"{path}: SHA-256 is {found}, expected {expected}; "
-            "delete this file and restore it with `git checkout -- data`"
+            "delete this file and restore it with `git checkout -- mnist`"
         )
     file.seek(0)
     return True

@@ -25,15 +25,11 @@ of a stack are laid side by side, as one matrix.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.floating]
-# A number for one model; an array of M numbers for a stack of M models.
-PerModel = Any
+from numerics.checks import Floats, check_samples
 
 # In multiplications: what OpenBLAS does at once, and what is worth cutting into such slices.
 SMALL_PRODUCT = 2**18
@@ -42,12 +38,12 @@ LARGE_PRODUCT = 2**21
 FEWEST_COLUMNS = 16
 
 
-def stack_weights(weights: Sequence[Floats]) -> Floats:
+def stack_weights(weights: Iterable[Floats]) -> Floats:
     """Put weight matrices into one stack.
 
     Parameters
     ----------
-    weights : sequence of M arrays of shape (D, K), float
+    weights : iterable of M arrays of shape (D, K), float
 
     Returns
     -------
@@ -55,29 +51,6 @@ def stack_weights(weights: Sequence[Floats]) -> Floats:
         A copy, with classes first in memory.
     """
     return np.array([w.T for w in weights]).swapaxes(-1, -2)
-
-
-def check_samples(X: Floats, w: Floats) -> None:
-    """Refuse samples that do not fit the weights.
-
-    Parameters
-    ----------
-    X : ndarray of shape (N, D), float
-    w : ndarray of shape (D, K) or (M, D, K), float
-
-    Raises
-    ------
-    ValueError
-        With the argument, what it was and what is expected.
-    """
-    if w.ndim not in (2, 3) or w.dtype.kind != "f":
-        raise ValueError(
-            f"w is {w.dtype} of shape {w.shape}; expected float of [D, K] or [M, D, K]"
-        )
-    if X.ndim != 2 or X.shape[1] != w.shape[-2] or X.dtype.kind != "f":
-        raise ValueError(
-            f"X is {X.dtype} of shape {X.shape}; expected float of [N, {w.shape[-2]}], to fit w"
-        )
 
 
 def logits(X: Floats, w: Floats) -> Floats:

@@ -1,0 +1,61 @@
+"""What command lines share: options, tables, errors, Ctrl-C, weights and whole files."""
+
+from cli.checks import Checks
+from cli.errors import fail, finish_step_on_ctrl_c, run
+from cli.files import atomic_path, check_file, check_folder
+from cli.options import (
+    DATA_OPTIONS,
+    DIGITS_OPTION,
+    EXIT_ERROR,
+    EXIT_INTERRUPTED,
+    NATURAL,
+    NON_NEGATIVE,
+    OUTPUT_OPTIONS,
+    POSITIVE,
+    POSITIVE_INT,
+    TRAINING_OPTIONS,
+    Parser,
+    make_parser,
+    number,
+)
+from cli.training import (
+    check_outputs,
+    keep_weights,
+    report_runs,
+    save_figures,
+    train,
+    training_settings,
+)
+from cli.weights import SavedWeights, load_weights, save_weights
+
+__all__ = [
+    "DATA_OPTIONS",
+    "DIGITS_OPTION",
+    "EXIT_ERROR",
+    "EXIT_INTERRUPTED",
+    "NATURAL",
+    "NON_NEGATIVE",
+    "OUTPUT_OPTIONS",
+    "POSITIVE",
+    "POSITIVE_INT",
+    "TRAINING_OPTIONS",
+    "Checks",
+    "Parser",
+    "SavedWeights",
+    "atomic_path",
+    "check_file",
+    "check_folder",
+    "check_outputs",
+    "fail",
+    "finish_step_on_ctrl_c",
+    "keep_weights",
+    "load_weights",
+    "make_parser",
+    "number",
+    "report_runs",
+    "run",
+    "save_figures",
+    "save_weights",
+    "train",
+    "training_settings",
+]

@@ -1,0 +1,77 @@
+"""How a command line ends: one line for an error, an exit code, a step finished on Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from cli.options import EXIT_ERROR, EXIT_INTERRUPTED
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Run a command line and turn what goes wrong into one line and an exit code.
+
+    Parameters
+    ----------
+    main : callable
+        Returns the exit code.
+
+    Raises
+    ------
+    SystemExit
+        With that exit code; 2 after an error; 130 after Ctrl-C.
+    """
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, has seen enough. Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_ERROR
+    except KeyboardInterrupt:
+        fail("interrupted")
+        code = EXIT_INTERRUPTED
+    except OSError as error:
+        described = error.strerror and error.filename
+        fail(f"{error.filename}: {error.strerror}" if described else str(error))
+        code = EXIT_ERROR
+    except (ArithmeticError, AssertionError, ValueError) as error:
+        fail(str(error))
+        code = EXIT_ERROR
+    sys.exit(code)
+
+
+def fail(message: str) -> None:
+    """Print an error as one line to standard error."""
+    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def finish_step_on_ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C be asked for instead of raising; the second one raises as ever.
+
+    Yields
+    ------
+    callable
+        Tells whether Ctrl-C was pressed; meant as `should_stop` of a trainer.
+    """
+    pressed = threading.Event()
+    usual = signal.getsignal(signal.SIGINT)
+
+    def first_ctrl_c(signal_number: int, frame: object) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, usual)
+
+    # A command that was started with Ctrl-C ignored, by `nohup` for instance, goes on ignoring it.
+    if usual is signal.default_int_handler:
+        signal.signal(signal.SIGINT, first_ctrl_c)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, usual)

@@ -1,0 +1,269 @@
+"""The parts of a task script: train, keep weights and figures, then talk about them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mnist
+from cli.errors import fail
+from cli.files import atomic_path, check_file, check_folder
+from cli.options import EXIT_ERROR, EXIT_INTERRUPTED
+from cli.weights import save_weights
+from numerics.evaluation import evaluate
+from numerics.threads import train_all
+from plots import summary, use_style
+from trainer import BaseTrainer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TABLE = {
+    "ended": "{}",
+    "stop_step": "{}",
+    "stop_epoch": "{}",
+    "best_step": "{}",
+    "train_loss": "{:.4f}",
+    "val_loss": "{:.4f}",
+    "train_accuracy": "{:.2%}",
+    "val_accuracy": "{:.2%}",
+    "seconds": "{:.1f} s",
+}
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """See, before the work begins, that figures and weights have a place and --show a display.
+
+    Raises
+    ------
+    OSError, ValueError
+    """
+    import matplotlib
+
+    if args.show:
+        check_windows()
+    else:
+        matplotlib.use("Agg")
+    use_style()
+    check_folder(args.figures)
+    check_folder(args.weights)
+
+
+def check_windows() -> None:
+    """Raise a ValueError if Matplotlib can only write files here, and open no windows."""
+    # The import replaces a backend that cannot be loaded.
+    import matplotlib.pyplot as plt
+    from matplotlib.backends import BackendFilter, backend_registry
+
+    backend = plt.get_backend()
+    if backend.lower() in backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE):
+        raise ValueError(
+            f"--show needs a program that opens windows, but Matplotlib has only {backend} here;"
+            " without --show, the figures are written all the same"
+        )
+
+
+def training_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Pick the settings of a trainer out of the arguments."""
+    return {
+        name: getattr(args, name) for name in ("learning_rate", "batch_size", "patience", "seed")
+    }
+
+
+def train(
+    trainers: Mapping[str, BaseTrainer], args: argparse.Namespace, interrupted: Callable[[], bool]
+) -> dict[str, BaseTrainer]:
+    """Train the runs, with a progress bar each, until they end or Ctrl-C was pressed.
+
+    Parameters
+    ----------
+    trainers : mapping of str to BaseTrainer
+        By the names of their weights files.
+    args : argparse.Namespace
+    interrupted : callable
+        Tells whether Ctrl-C was pressed.
+
+    Returns
+    -------
+    dict of str to BaseTrainer
+        Those that came to a validation, a run that diverged among them (see `report_runs`).
+    """
+    for name in trainers:
+        check_file(args.weights / f"{name}.npz")
+    with contextlib.suppress(FloatingPointError), progress_bars(trainers.values(), args) as show:
+        for trainer in trainers.values():
+            trainer.after_step = lambda trainer: show(trainer) or interrupted()
+        if not interrupted():
+            train_all(list(trainers.values()), args.epochs)
+    return {name: trainer for name, trainer in trainers.items() if trainer.val_history["loss"]}
+
+
+@contextlib.contextmanager
+def progress_bars(
+    trainers: Iterable[BaseTrainer], args: argparse.Namespace
+) -> Iterator[Callable[[BaseTrainer], None]]:
+    """Show a bar for each run while standard error is a terminal; yield what moves one."""
+    if args.quiet or not sys.stderr.isatty():
+        yield lambda trainer: None
+        return
+    from tqdm import tqdm
+
+    def show(trainer: BaseTrainer, refresh: bool = False) -> None:
+        if trainer.stop_step % trainer.steps_per_validation and not refresh:
+            return
+        bar = bars[trainer]
+        if trainer.val_history["loss"]:
+            step = max(trainer.val_history["loss"])
+            bar.set_postfix_str(
+                f"val loss {trainer.val_history['loss'][step]:.4f},"
+                f" accuracy {trainer.val_history['accuracy'][step]:.2%},"
+                f" {trainer.patience - trainer.validations_since_best} validations left",
+                refresh=False,
+            )
+        bar.update(trainer.stop_step - bar.n)
+        if refresh:
+            bar.refresh()
+
+    with contextlib.ExitStack() as stack:
+        # With a validation, this fits into the 80 columns of a terminal.
+        looks = {"bar_format": "{desc}: step {n}{postfix}"}
+        bars = {
+            trainer: stack.enter_context(tqdm(desc=trainer.name, position=position, **looks))
+            for position, trainer in enumerate(trainers)
+        }
+        try:
+            yield show
+        finally:
+            for trainer in bars:
+                show(trainer, refresh=True)
+
+
+def keep_weights(
+    trained: Mapping[str, BaseTrainer], args: argparse.Namespace, *, model: str, classes: Sequence
+) -> list[Path]:
+    """Write the weights of each run, with all that says how they came about; give the files.
+
+    Parameters
+    ----------
+    trained : mapping of str to BaseTrainer
+    args : argparse.Namespace
+    model : {"logistic", "softmax"}
+    classes : sequence of int
+        The digit of each output; for the logistic model those of target 1 and of target 0.
+    """
+    is_mnist = args.data_dir.resolve() == mnist.DATA_DIR.resolve()
+    paths = []
+    for name, trainer in trained.items():
+        settings = {
+            "model": model,
+            "classes": list(classes),
+            "l2_reg_lambda": float(getattr(trainer.model, "l2_reg_lambda", 0)),
+            "data": "MNIST" if is_mnist else str(args.data_dir),
+            "epochs": args.epochs,
+            **training_settings(args),
+            "shuffle": trainer.shuffle_dataset,
+            "ended": trainer.ended,
+            "stop_step": trainer.stop_step,
+            "stop_epoch": trainer.stop_epoch,
+            "best_step": trainer.best_step,
+            "best_loss": trainer.best_loss,
+        }
+        paths.append(args.weights / f"{name}.npz")
+        histories = trainer.train_history, trainer.val_history
+        save_weights(paths[-1], trainer.model.w, settings, *histories)
+    return paths
+
+
+def save_figures(figures: Mapping[str, Figure], args: argparse.Namespace) -> list[Path]:
+    """Write figures by file name, each as a whole or not at all; give the files."""
+    paths = []
+    for name, figure in figures.items():
+        paths.append(args.figures / name)
+        with atomic_path(paths[-1]) as temporary:
+            figure.savefig(temporary)
+    return paths
+
+
+def report_runs(
+    trainers: Mapping[str, BaseTrainer],
+    paths: Iterable[Path],
+    args: argparse.Namespace,
+    interrupted: Callable[[], bool],
+) -> int:
+    """Print a table of the runs, the files that were written, and what went wrong.
+
+    Returns
+    -------
+    int
+        The exit code: 2 if a run diverged, 130 after Ctrl-C.
+    """
+    trained = [trainer for trainer in trainers.values() if trainer.val_history["loss"]]
+    if trained and not args.quiet:
+        print(format_table(trained), *(f"wrote {path}" for path in paths), sep="\n")
+        for trainer in trained:
+            if trainer.best_loss > (start := loss_at_the_start(trainer)):
+                print(
+                    f"note: {trainer.name}: the best validation loss, {trainer.best_loss:.4f}, is"
+                    f" above {start:.4f}, that of the weights it started from; choose a smaller"
+                    " learning rate"
+                )
+    for trainer in trainers.values():
+        if trainer.ended == "diverged":
+            fail(describe_divergence(trainer))
+            return EXIT_ERROR
+    if interrupted():
+        kept = "the best weights so far were kept" if trained else "there was nothing to keep yet"
+        fail(f"interrupted; {kept}")
+        return EXIT_INTERRUPTED
+    if args.show:
+        import matplotlib.pyplot as plt
+
+        plt.show()
+    return 0
+
+
+def format_table(trainers: Sequence[BaseTrainer]) -> str:
+    """Describe runs in a table, a column for each: five of them fit into 80 columns."""
+    summaries = [summary(trainer) for trainer in trainers]
+    rows = [["run", *(printable(trainer.name) for trainer in trainers)]]
+    for key, form in TABLE.items():
+        rows.append([key.replace("_", " "), *(form.format(run[key]) for run in summaries)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def printable(text: str) -> str:
+    """Spell λ out where standard output cannot encode it."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return text.replace("λ", "lambda")
+    return text
+
+
+def loss_at_the_start(trainer: BaseTrainer) -> float:
+    """Compute the validation loss of the weights that every run starts from: zero."""
+    zero = [np.zeros_like(trainer.model.w)]
+    return float(evaluate(trainer.model, zero, trainer.X_val, trainer.Y_val, trainer.loss).item())
+
+
+def describe_divergence(trainer: BaseTrainer) -> str:
+    """Say where a run diverged and what to do."""
+    advice = "choose a smaller learning rate"
+    l2_reg_lambda = getattr(trainer.model, "l2_reg_lambda", 0)
+    if trainer.learning_rate * l2_reg_lambda >= 1:
+        # The penalty alone multiplies the weights by 1 - 2 · learning_rate · l2_reg_lambda.
+        advice += f", below 1/l2_reg_lambda = {1 / l2_reg_lambda:g}"
+    return (
+        f"{trainer.name}: the weights are no longer finite at step {trainer.stop_step} with"
+        f" learning rate {trainer.learning_rate:g}; {advice}"
+    )

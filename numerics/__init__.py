@@ -1,0 +1,1 @@
+"""The mathematics that every linear model shares: products, evaluation, gradient check."""

@@ -1,0 +1,56 @@
+"""Evaluates one model at several weights in one pass over the samples."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numerics.linear import Floats, stack_weights
+
+# Images that are evaluated at once: few enough that their logits stay in the processor's cache.
+BLOCK_SIZE = 1000
+
+
+def evaluate(
+    model: Any,
+    weights: Collection[Floats],
+    X: Floats,
+    Y: NDArray,
+    *measures: Callable[[NDArray, Floats], float],
+    forward: Callable[[Any, Floats], Floats] | None = None,
+) -> NDArray[np.float64]:
+    """Compute the mean of each measure over all samples, for each of several weights.
+
+    One product with M weights side by side takes far less time than M products: it waits for the
+    images in memory once (see `numerics.linear`).
+
+    Parameters
+    ----------
+    model : BinaryModel or SoftmaxModel
+        Left as it is.
+    weights : collection of M ndarrays of shape (D, K), float
+    X : ndarray of shape (N, D), float
+    Y : ndarray of shape (N, K)
+    *measures : callable
+        ``measure(targets, outputs)`` gives a mean over samples, such as a loss or an accuracy.
+    forward : callable, default=the model's ``forward``
+        ``forward(model, X)`` gives the outputs.
+
+    Returns
+    -------
+    ndarray of shape (len(measures), M)
+    """
+    stack = copy.copy(model)
+    stack.w = stack_weights(weights)
+    sums = np.zeros((len(measures), len(weights)))
+    for start in range(0, len(X), BLOCK_SIZE):
+        X_block = X[start : start + BLOCK_SIZE]
+        Y_block = np.asfortranarray(Y[start : start + BLOCK_SIZE])
+        all_outputs = stack.forward(X_block) if forward is None else forward(stack, X_block)
+        for m, outputs in enumerate(all_outputs):
+            sums[:, m] += [len(X_block) * measure(Y_block, outputs) for measure in measures]
+    return sums / len(X)

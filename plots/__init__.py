@@ -1,0 +1,269 @@
+"""Figures of runs. Their looks live in `style.mplstyle`.
+
+Matplotlib is imported by the functions that need it: a training that draws nothing does not have to
+wait for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mnist import IMAGE_SHAPE
+from trainer import BaseTrainer
+from utils import plot_loss
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
+STEPS_TO_AVERAGE = 10
+
+
+def use_style() -> None:
+    """Let all figures look as `style.mplstyle` says."""
+    import matplotlib.style
+
+    matplotlib.style.use(STYLE_FILE)
+
+
+def new_figure(ylabel: str, xlabel: str = "gradient steps") -> tuple[Figure, Axes]:
+    """Make a figure and let its axes be the current ones.
+
+    Parameters
+    ----------
+    ylabel, xlabel : str
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : matplotlib.axes.Axes
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots()
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    return figure, axes
+
+
+def summary(trainer: BaseTrainer) -> dict[str, Any]:
+    """Describe a run by the weights that were kept.
+
+    Parameters
+    ----------
+    trainer : BaseTrainer
+        After its run, with at least one validation.
+
+    Returns
+    -------
+    dict
+        "ended", "stop_step", "stop_epoch", "best_step", "val_loss", "train_accuracy",
+        "val_accuracy", "seconds"; and "train_loss", the mean loss of the batches since the
+        validation before the best one.
+
+    Raises
+    ------
+    ValueError
+        If the run had no validation.
+    """
+    if trainer.best_step is None:
+        raise ValueError(f"the run {trainer.name!r} had no validation; expected at least one")
+    first = max(0, trainer.best_step - trainer.steps_per_validation + 1)
+    batch_losses = [trainer.train_history["loss"][i] for i in range(first, trainer.best_step + 1)]
+    return {
+        "ended": trainer.ended,
+        "stop_step": trainer.stop_step,
+        "stop_epoch": trainer.stop_epoch,
+        "best_step": trainer.best_step,
+        "train_loss": sum(batch_losses) / len(batch_losses),
+        "val_loss": trainer.best_loss,
+        "train_accuracy": trainer.train_history["accuracy"].get(trainer.best_step, math.nan),
+        "val_accuracy": trainer.val_history["accuracy"][trainer.best_step],
+        "seconds": trainer.seconds,
+    }
+
+
+def limit_y(axes: Axes, ylim: tuple[float, float], values: Iterable[float]) -> None:
+    """Set the limits of the y axis if they hold what the curves come to.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    ylim : pair of float
+        The limits that suit the assignment's runs.
+    values : iterable of float
+        Where the curves end. If one lies outside, as for another data set, all curves are shown
+        as a whole.
+    """
+    if all(ylim[0] <= value <= ylim[1] for value in values):
+        axes.set_ylim(ylim)
+
+
+def mark_early_stop(axes: Axes, trainer: BaseTrainer) -> None:
+    """Mark the step whose weights were kept and, if there was one, the early stop.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    trainer : BaseTrainer
+        After its run, with at least one validation.
+    """
+    best_step = trainer.best_step
+    axes.axvline(
+        best_step,
+        color="0.45",
+        linestyle=(0, (1, 1.5)),
+        label=f"best validation loss, step {best_step}",
+    )
+    if trainer.ended == "early stop":
+        axes.axvline(
+            trainer.stop_step,
+            color="0.2",
+            linestyle=(0, (6, 2)),
+            linewidth=1,
+            label=f"early stop, step {trainer.stop_step}",
+        )
+
+
+def mark_cut_short(figure: Figure, trainers: Iterable[BaseTrainer]) -> None:
+    """Say above a figure which of its runs were interrupted or diverged.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    trainers : iterable of BaseTrainer
+        The runs that it shows.
+    """
+    names: dict[str, list[str]] = {}
+    for trainer in trainers:
+        if trainer.ended in ("interrupted", "diverged"):
+            end = f"{trainer.ended} at step {trainer.stop_step}"
+            names.setdefault(end, []).append(trainer.name)
+    if names:
+        notes = [f"{end}: {', '.join(runs)}" for end, runs in names.items()]
+        figure.suptitle("\n".join(notes), color="0.35", fontsize="medium")
+
+
+def figure_run(
+    trainer: BaseTrainer, quantity: Literal["loss", "accuracy"], ylim: tuple[float, float]
+) -> Figure:
+    """Draw training and validation loss or accuracy of a run against gradient steps.
+
+    Parameters
+    ----------
+    trainer : BaseTrainer
+        After its run, with at least one validation.
+    quantity : {"loss", "accuracy"}
+    ylim : pair of float
+        Limits of the y axis, see `limit_y`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_figure({"loss": "cross-entropy loss"}.get(quantity, quantity))
+    averaged = STEPS_TO_AVERAGE if quantity == "loss" else 1
+    plot_loss(trainer.train_history[quantity], "training", averaged)
+    plot_loss(trainer.val_history[quantity], "validation")
+    kept = summary(trainer)
+    limit_y(axes, ylim, (kept[f"train_{quantity}"], kept[f"val_{quantity}"]))
+    mark_early_stop(axes, trainer)
+    mark_cut_short(figure, [trainer])
+    axes.legend(loc="best" if quantity == "loss" else "lower right")
+    return figure
+
+
+def figure_val_accuracies(trainers: Collection[BaseTrainer], ylim: tuple[float, float]) -> Figure:
+    """Draw the validation accuracies of several runs against gradient steps.
+
+    Parameters
+    ----------
+    trainers : collection of BaseTrainer
+        After their runs, with at least one validation each. The end of each is marked.
+    ylim : pair of float
+        Limits of the y axis, see `limit_y`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_figure("validation accuracy")
+    for trainer in trainers:
+        accuracies = trainer.val_history["accuracy"]
+        plot_loss(accuracies, trainer.name)
+        last = max(accuracies)
+        axes.plot(last, accuracies[last], "k|", markersize=12)
+    axes.plot([], [], "k|", markersize=8, label="end of the run")
+    limit_y(axes, ylim, (summary(trainer)["val_accuracy"] for trainer in trainers))
+    mark_cut_short(figure, trainers)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def figure_templates(trainers: Sequence[BaseTrainer]) -> Figure:
+    """Draw the weights of each class as an image, one row for each run (task 4b).
+
+    Parameters
+    ----------
+    trainers : sequence of BaseTrainer
+        After their runs.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Each row has a grey scale of its own, symmetric around zero.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, grid = plt.subplots(
+        len(trainers),
+        trainers[0].model.w.shape[1],
+        figsize=(7, 0.72 * len(trainers) + 0.35),
+        squeeze=False,
+    )
+    for k, axes in enumerate(grid[0]):
+        axes.set_title(f"{k}")
+    for row, trainer in zip(grid, trainers, strict=True):
+        pixels = trainer.model.w[:-1]
+        limit = abs(pixels).max()
+        for k, axes in enumerate(row):
+            image = axes.imshow(pixels[:, k].reshape(IMAGE_SHAPE), vmin=-limit, vmax=limit)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+        row[0].set_ylabel(trainer.name)
+        figure.colorbar(image, ax=row, label="weight", aspect=7, pad=0.01)
+    mark_cut_short(figure, trainers)
+    return figure
+
+
+def figure_norms(norms: Mapping[float, float], trainers: Sequence[BaseTrainer]) -> Figure:
+    """Draw ‖w‖² of the finished models against λ (task 4e).
+
+    Parameters
+    ----------
+    norms : mapping of λ to ‖w‖²
+        λ = 0 has no place on a logarithmic axis and becomes a horizontal line.
+    trainers : sequence of BaseTrainer
+        The runs that they are from.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_figure("‖w‖²", xlabel="λ")
+    axes.set(xscale="log", yscale="log")
+    penalised = {value: norm for value, norm in sorted(norms.items()) if value > 0}
+    axes.plot(list(penalised), list(penalised.values()), "o-")
+    below_left: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "top", "xytext": (-4, -5)}
+    for l2_reg_lambda, norm in penalised.items():
+        axes.annotate(f"{norm:.3g}", (l2_reg_lambda, norm), **below_left)
+    if 0 in norms:
+        axes.axhline(norms[0], color="0.3", linestyle="--")
+        place: dict[str, Any] = {"xy": (1, norms[0]), "xycoords": ("axes fraction", "data")}
+        axes.annotate(f"λ = 0: {norms[0]:.3g}", **place, **below_left)
+    axes.margins(x=0.12, y=0.12)
+    mark_cut_short(figure, trainers)
+    return figure
