@@ -177,7 +177,10 @@ def write_csv(path: str | os.PathLike[str], rows: Iterable[Row]) -> None:
     OSError
         If the file cannot be written.
     """
-    with cli.atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        cli.atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:

@@ -31,7 +31,7 @@ CONFIGURATIONS = (*LOGISTIC, *LAMBDA_OF)
 
 # What decides the result of a run besides its settings.
 SOURCES = [
-    Path(__file__).resolve().with_name(f"{module}.py")
+    Path(__file__).resolve().parent / f"{module}.py"
     for module in (
         *("mnist/__init__", "numerics/checks", "numerics/evaluation", "numerics/linear"),
         *("study_runs", "task2", "task2a", "task3", "task3a", "task4", "trainer", "utils"),

@@ -156,7 +156,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         cli.DATA_OPTIONS,
     )
     args = parser.parse_args(argv)
-    images, targets, _, _ = load_binary_dataset(*args.digits, args.data_dir)
+    class1, class2 = args.digits
+    images, targets, _, _ = load_binary_dataset(class1, class2, args.data_dir)
     images, targets = images[:NUM_CHECKED], targets[:NUM_CHECKED]
     X = pre_process_images(images)
     check = cli.Checks(args.quiet)

@@ -7,7 +7,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from trainer import BaseTrainer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Trainer = TypeVar("Trainer", bound=BaseTrainer)
 
 TABLE = {
     "ended": "{}",
@@ -77,8 +79,8 @@ def training_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def train(
-    trainers: Mapping[str, BaseTrainer], args: argparse.Namespace, interrupted: Callable[[], bool]
-) -> dict[str, BaseTrainer]:
+    trainers: Mapping[str, Trainer], args: argparse.Namespace, interrupted: Callable[[], bool]
+) -> dict[str, Trainer]:
     """Train the runs, with a progress bar each, until they end or Ctrl-C was pressed.
 
     Parameters

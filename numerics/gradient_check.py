@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numerics.linear import Floats
 from numpy.typing import NDArray
+
+from numerics.linear import Floats
 
 # The error of a central difference has a part that grows with ε² and a part of rounding that grows
 # with 1/ε. In float64, with losses around 1, this ε keeps both near 1e-10.

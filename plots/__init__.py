@@ -111,7 +111,7 @@ def mark_early_stop(axes: Axes, trainer: BaseTrainer) -> None:
     trainer : BaseTrainer
         After its run, with at least one validation.
     """
-    best_step = trainer.best_step
+    best_step = summary(trainer)["best_step"]
     axes.axvline(
         best_step,
         color="0.45",
@@ -257,7 +257,12 @@ def figure_norms(norms: Mapping[float, float], trainers: Sequence[BaseTrainer]) 
     axes.set(xscale="log", yscale="log")
     penalised = {value: norm for value, norm in sorted(norms.items()) if value > 0}
     axes.plot(list(penalised), list(penalised.values()), "o-")
-    below_left: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "top", "xytext": (-4, -5)}
+    below_left: dict[str, Any] = {
+        "textcoords": "offset points",
+        "ha": "right",
+        "va": "top",
+        "xytext": (-4, -5),
+    }
     for l2_reg_lambda, norm in penalised.items():
         axes.annotate(f"{norm:.3g}", (l2_reg_lambda, norm), **below_left)
     if 0 in norms:

@@ -16,7 +16,7 @@ import pytest
 
 import task2
 import task3
-from utils import Split
+from utils import Data
 
 # A shell starts programs in the background with Ctrl-C ignored, and they pass that on. The tests
 # of Ctrl-C need it.
@@ -29,16 +29,16 @@ hypothesis.settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")
-def binary_data() -> Split:
+def binary_data() -> Data:
     return read_only(task2.load_data())
 
 
 @pytest.fixture(scope="session")
-def full_data() -> Split:
+def full_data() -> Data:
     return read_only(task3.load_data())
 
 
-def read_only(data: Split) -> Split:
+def read_only(data: Data) -> Data:
     for part in data:
         part.flags.writeable = False
     return data

@@ -7,8 +7,8 @@ import pytest
 
 import task2
 import task4
-from figures import figure_accuracies, figure_losses, figure_val_accuracies
-from trainer import train_together
+from numerics.threads import train_all
+from plots import figure_run, figure_val_accuracies
 
 LOSSES, ACCURACIES = (0, 0.2), (0.9, 1)
 
@@ -28,10 +28,8 @@ def good_run(binary_data):
 
 @pytest.fixture(scope="module")
 def interrupted_run(binary_data):
-    steps = iter(range(20))
-    trainer = task2.make_trainer(
-        binary_data, shuffle=False, should_stop=lambda: next(steps, None) is None
-    )
+    trainer = task2.make_trainer(binary_data, shuffle=False)
+    trainer.after_step = lambda trainer: trainer.stop_step == 20
     trainer.train(5)
     assert (trainer.ended, trainer.stop_step) == ("interrupted", 20)
     return trainer
@@ -39,8 +37,8 @@ def interrupted_run(binary_data):
 
 def test_a_complete_run_has_no_note_and_the_limits_of_the_assignment(good_run):
     for figure, limits in (
-        (figure_losses(good_run, LOSSES), LOSSES),
-        (figure_accuracies(good_run, ACCURACIES), ACCURACIES),
+        (figure_run(good_run, "loss", LOSSES), LOSSES),
+        (figure_run(good_run, "accuracy", ACCURACIES), ACCURACIES),
         (figure_val_accuracies([good_run], ACCURACIES), ACCURACIES),
     ):
         assert figure.get_suptitle() == ""
@@ -49,17 +47,18 @@ def test_a_complete_run_has_no_note_and_the_limits_of_the_assignment(good_run):
 
 def test_only_figures_that_show_an_interrupted_run_say_so(good_run, interrupted_run):
     note = "interrupted at step 20: not shuffled"
-    assert figure_losses(interrupted_run, LOSSES).get_suptitle() == note
-    assert figure_accuracies(interrupted_run, ACCURACIES).get_suptitle() == note
+    assert figure_run(interrupted_run, "loss", LOSSES).get_suptitle() == note
+    assert figure_run(interrupted_run, "accuracy", ACCURACIES).get_suptitle() == note
     both = figure_val_accuracies([good_run, interrupted_run], ACCURACIES)
     assert both.get_suptitle() == note
     assert figure_val_accuracies([good_run], ACCURACIES).get_suptitle() == ""
 
 
 def test_the_figures_of_task_4_say_which_runs_were_interrupted(full_data):
-    steps = iter(range(40))
-    trainers = task4.make_trainers(full_data, [0.1], should_stop=lambda: next(steps, None) is None)
-    train_together(list(trainers.values()), 1)
+    trainers = task4.make_trainers(full_data, [0.1])
+    for trainer in trainers.values():
+        trainer.after_step = lambda trainer: trainer.stop_step == 40
+    train_all(list(trainers.values()), 1)
     figures = task4.draw(trainers)
     assert figures["task4b_softmax_weight.png"].get_suptitle() == (
         "interrupted at step 40: λ = 0, λ = 0.1"
@@ -71,7 +70,7 @@ def test_the_figures_of_task_4_say_which_runs_were_interrupted(full_data):
 
 @pytest.mark.parametrize("limits", [(0, 0.01), (0.5, 1)])
 def test_limits_that_would_hide_the_end_of_a_curve_give_way(good_run, limits):
-    axes = figure_losses(good_run, limits).axes[0]
+    axes = figure_run(good_run, "loss", limits).axes[0]
     losses = [*good_run.train_history["loss"].values(), *good_run.val_history["loss"].values()]
     bottom, top = axes.get_ylim()
     assert bottom < min(good_run.val_history["loss"].values())

@@ -169,7 +169,7 @@ def test_flipped_bit_in_a_shipped_file_is_detected(shipped: Path, kind: str, pos
     assert str(path) in message
     assert "SHA-256" in message
     assert mnist.SHA256[path.name] in message
-    assert "git checkout -- data" in message
+    assert "git checkout -- mnist" in message
 
 
 def test_shipped_folder_is_recognised_by_other_names_too(

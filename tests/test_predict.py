@@ -20,10 +20,18 @@ from PIL import Image
 import mnist
 import task2
 import task3
+from cli.weights import save_weights
 from predict import class_probabilities, main, normalize, read_digit
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
-from weights import save_weights
+
+
+def keep(path, trainer, settings):
+    softmax = isinstance(trainer.model, SoftmaxModel)
+    known = {"model": "softmax" if softmax else "logistic", "classes": list(range(10))}
+    histories = trainer.train_history, trainer.val_history
+    save_weights(path, trainer.model.w, known | settings, *histories)
+
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,7 +49,7 @@ def softmax_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[SoftmaxModel
     trainer = task3.make_trainer(task3.load_data(), learning_rate=0.1)
     trainer.train(3)
     path = tmp_path_factory.mktemp("weights") / "softmax.npz"
-    save_weights(path, trainer, {"seed": 0})
+    keep(path, trainer, {"seed": 0})
     return trainer.model, path
 
 
@@ -50,7 +58,7 @@ def logistic_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[BinaryModel
     trainer = task2.make_trainer(task2.load_data((7, 1)), shuffle=True)
     trainer.train(3)
     path = tmp_path_factory.mktemp("weights") / "logistic.npz"
-    save_weights(path, trainer, {"seed": 0, "classes": [7, 1]})
+    keep(path, trainer, {"seed": 0, "classes": [7, 1]})
     return trainer.model, path
 
 
@@ -119,7 +127,7 @@ def test_files_are_classified_as_the_raw_images(
 def test_weights_from_other_data_are_used_with_a_note(digits, tmp_path, capsys):
     rows = np.eye(10, 785, dtype=np.float32), np.eye(10, dtype=np.float32)
     trainer = task3.make_trainer((*rows, *rows), batch_size=2)
-    save_weights(tmp_path / "other.npz", trainer, {"data": "clothes"})
+    keep(tmp_path / "other.npz", trainer, {"data": "clothes"})
     Image.fromarray(digits[0]).save(tmp_path / "0.png")
     code, lines, (note,) = classify(capsys, tmp_path / "other.npz", tmp_path / "0.png")
     assert (code, len(lines)) == (0, 2)

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 import reference_trainer
+from threadpoolctl import threadpool_limits
 
 import cli
 import task2
@@ -14,7 +15,9 @@ import task2a
 import task3
 import task3a
 import task4
-from trainer import train_together
+from numerics import evaluation
+from numerics.threads import train_all
+from plots import summary
 
 NUM_TRAIN, NUM_VAL = 1500, 500
 
@@ -105,22 +108,7 @@ def test_the_full_run_for_a_large_penalty_is_that_of_the_reference(full_data):
     assert_same_run(trainer, reference)
 
 
-def test_runs_that_train_together_are_those_of_the_reference(small_full_data):
-    data = tuple(part.astype(np.float64) for part in small_full_data)
-    trainers = [
-        softmax_trainer(data, l2_reg_lambda=l2_reg_lambda, patience=patience)
-        for l2_reg_lambda, patience in ((0.0, 10), (1.0, 2), (0.1, 3), (1.0, 1), (0.01, 10))
-    ]
-    for trainer in trainers:
-        trainer.model.w = trainer.model.w.astype(np.float64)
-    references = [reference_trainer.train(trainer, 6) for trainer in trainers]
-    train_together(trainers, 6)
-    assert len({trainer.stop_step for trainer in trainers}) > 2
-    for trainer, reference in zip(trainers, references, strict=True):
-        assert_same_run(trainer, reference, 1e-11)
-
-
-def test_runs_that_train_together_are_bit_for_bit_those_of_runs_alone(small_full_data):
+def test_runs_that_train_at_the_same_time_are_bit_for_bit_those_of_runs_alone(small_full_data):
     def make_trainers():
         return [
             softmax_trainer(small_full_data, l2_reg_lambda=value, patience=3)
@@ -128,9 +116,10 @@ def test_runs_that_train_together_are_bit_for_bit_those_of_runs_alone(small_full
         ]
 
     together, alone = make_trainers(), make_trainers()
-    train_together(together, 6)
+    train_all(together, 6)
     for trainer, trainer_alone in zip(together, alone, strict=True):
-        trainer_alone.train(6)
+        with threadpool_limits(1):
+            trainer_alone.train(6)
         assert trainer.stop_step == trainer_alone.stop_step
         assert trainer.train_history == trainer_alone.train_history
         assert trainer.val_history == trainer_alone.val_history
@@ -138,22 +127,63 @@ def test_runs_that_train_together_are_bit_for_bit_those_of_runs_alone(small_full
     assert len({trainer.stop_step for trainer in together}) > 1
 
 
+def test_a_run_that_diverges_does_not_end_the_others(small_full_data):
+    diverging, good = (
+        softmax_trainer(small_full_data, l2_reg_lambda=value, learning_rate=3.0)
+        for value in (1.0, 0.0)
+    )
+    with pytest.raises(FloatingPointError, match="training: "):
+        train_all([diverging, good], 3)
+    assert (diverging.ended, good.ended) == ("diverged", "last epoch")
+
+
+def test_ctrl_c_ends_runs_in_threads_after_their_step(small_full_data, monkeypatch):
+    def press_ctrl_c(runs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("numerics.threads.wait", press_ctrl_c)
+    trainers = [softmax_trainer(small_full_data, patience=1000) for _ in range(2)]
+    with pytest.raises(KeyboardInterrupt):
+        train_all(trainers, 1000)
+    assert {trainer.ended for trainer in trainers} == {"interrupted"}
+
+
 def test_however_large_the_patience_only_ten_validations_wait(small_binary_data, monkeypatch):
+    sizes = []
+    evaluate = evaluation.evaluate
+
+    def noting_evaluate(model, weights, X, *arguments, **options):
+        sizes.append((len(X), len(weights)))
+        return evaluate(model, weights, X, *arguments, **options)
+
+    monkeypatch.setattr("trainer.evaluate", noting_evaluate)
     trainer = logistic_trainer(small_binary_data, patience=1000)
-    sizes = {"validate": [], "train_accuracies": []}
-    for name, noted in sizes.items():
-        evaluate = getattr(trainer, name)
-        monkeypatch.setattr(
-            trainer,
-            name,
-            lambda weights, noted=noted, evaluate=evaluate: (
-                noted.append(len(weights)) or evaluate(weights)
-            ),
-        )
     trainer.train(5)
-    # 46 batches in an epoch make a validation every 9 steps.
-    assert sizes == {"validate": [10, 10, 6], "train_accuracies": [20, 6]}
+    # 46 batches in an epoch make a validation every 9 steps. What is left comes one by one.
+    assert sizes == [
+        *[(NUM_VAL, 10), (NUM_VAL, 10), (NUM_TRAIN, 20)],
+        *[(NUM_VAL, 1)] * 6,
+        (NUM_TRAIN, 6),
+    ]
     assert list(trainer.train_history["accuracy"]) == list(range(0, 5 * 46, 9))
+
+
+def test_validation_step_gives_what_the_history_has(small_full_data):
+    trainer = softmax_trainer(small_full_data)
+    assert trainer.validation_step() == (
+        pytest.approx(np.log(10)),
+        np.mean(small_full_data[1][:, 0]),
+        np.mean(small_full_data[3][:, 0]),
+    )
+    trainer.train(2)
+    assert trainer.validation_step() == pytest.approx(
+        (
+            trainer.best_loss,
+            trainer.train_history["accuracy"][trainer.best_step],
+            trainer.val_history["accuracy"][trainer.best_step],
+        ),
+        rel=1e-6,
+    )
 
 
 def test_training_accuracies_are_left_out_if_not_wanted_and_change_nothing_else(small_full_data):
@@ -164,7 +194,7 @@ def test_training_accuracies_are_left_out_if_not_wanted_and_change_nothing_else(
     assert without.train_history == {"loss": trainer.train_history["loss"], "accuracy": {}}
     assert without.val_history == trainer.val_history
     np.testing.assert_array_equal(without.model.w, trainer.model.w)
-    assert np.isnan(without.summary()["train_accuracy"])
+    assert np.isnan(summary(without)["train_accuracy"])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -234,24 +264,24 @@ def test_training_does_not_change_its_data(small_full_data):
 def test_summary_describes_the_kept_weights(small_full_data):
     trainer = softmax_trainer(small_full_data)
     trainer.train(3)
-    summary = trainer.summary()
+    kept = summary(trainer)
     X, Y, X_val, Y_val = small_full_data
-    assert summary["train_accuracy"] == task3.calculate_accuracy(X, Y, trainer.model)
-    assert summary["val_accuracy"] == task3.calculate_accuracy(X_val, Y_val, trainer.model)
+    assert kept["train_accuracy"] == task3.calculate_accuracy(X, Y, trainer.model)
+    assert kept["val_accuracy"] == task3.calculate_accuracy(X_val, Y_val, trainer.model)
     losses = [trainer.train_history["loss"][trainer.best_step - i] for i in range(46 // 5)]
-    assert summary["train_loss"] == pytest.approx(np.mean(losses))
+    assert kept["train_loss"] == pytest.approx(np.mean(losses))
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("learning_rate", [3.0, 1e3, 1e30, 1e38])
 def test_divergence_ends_the_run_with_an_error_and_the_best_weights(small_full_data, learning_rate):
     trainer = softmax_trainer(small_full_data, l2_reg_lambda=1.0, learning_rate=learning_rate)
-    with pytest.raises(FloatingPointError, match="is no longer finite at step") as raised:
+    with pytest.raises(FloatingPointError, match="choose a smaller learning rate") as raised:
         trainer.train(50)
     assert f"step {trainer.stop_step} with learning rate {learning_rate:g}" in str(raised.value)
-    assert "choose a smaller learning rate, below 1/l2_reg_lambda = 1" in str(raised.value)
     assert trainer.ended == "diverged"
     assert np.isfinite(trainer.model.w).all()
+    assert np.isfinite(list(trainer.train_history["loss"].values())).all()
     assert np.isfinite(list(trainer.val_history["loss"].values())).all()
     if trainer.best_step is not None:
         X_val, Y_val = small_full_data[2:]
@@ -259,14 +289,8 @@ def test_divergence_ends_the_run_with_an_error_and_the_best_weights(small_full_d
         assert loss == pytest.approx(trainer.best_loss, rel=1e-5)
 
 
-def test_should_stop_ends_the_run_after_the_step(small_full_data):
-    asked = []
-
-    def should_stop():
-        asked.append(True)
-        return len(asked) == 20
-
-    trainer = softmax_trainer(small_full_data, should_stop=should_stop)
+def test_after_step_can_end_the_run(small_full_data):
+    trainer = softmax_trainer(small_full_data, after_step=lambda trainer: trainer.stop_step == 19)
     trainer.train(50)
     assert trainer.ended == "interrupted"
     assert trainer.stop_step == 19
@@ -275,12 +299,11 @@ def test_should_stop_ends_the_run_after_the_step(small_full_data):
 
 
 def test_an_exception_in_a_run_leaves_the_best_weights(small_full_data):
-    def should_stop():
+    def press_ctrl_c(trainer):
         if trainer.stop_step == 30:
             raise KeyboardInterrupt
-        return False
 
-    trainer = softmax_trainer(small_full_data, should_stop=should_stop)
+    trainer = softmax_trainer(small_full_data, after_step=press_ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         trainer.train(50)
     assert trainer.ended == "interrupted"
@@ -306,11 +329,6 @@ def test_training_works_in_a_thread(small_binary_data):
     thread.start()
     thread.join()
     assert trainer.ended == "last epoch"
-
-
-def test_progress_is_silent_if_standard_error_is_no_terminal(small_binary_data, capfd):
-    logistic_trainer(small_binary_data, progress=True).train(1)
-    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -352,20 +370,6 @@ def test_trainer_refuses_settings_that_make_no_sense(small_full_data, setting, m
 def test_train_refuses_zero_epochs(small_binary_data):
     with pytest.raises(ValueError, match="num_epochs is 0"):
         logistic_trainer(small_binary_data).train(0)
-
-
-@pytest.mark.parametrize(
-    ("other", "setting"),
-    [
-        ({"learning_rate": 0.1}, "learning_rate"),
-        ({"shuffle": False}, "shuffle_dataset"),
-        ({"rng": np.random.default_rng(1)}, "rng"),
-    ],
-)
-def test_runs_on_different_batches_cannot_train_together(small_full_data, other, setting):
-    trainers = [softmax_trainer(small_full_data), softmax_trainer(small_full_data, **other)]
-    with pytest.raises(ValueError, match=f"trainers differ in {setting}"):
-        train_together(trainers, 1)
 
 
 def test_squared_norm_is_the_penalty_that_the_gradient_check_confirms(rng):

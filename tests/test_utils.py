@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import cli
 import utils
 
 ROOT = Path(utils.__file__).parent
@@ -151,7 +152,7 @@ def test_plot_loss_refuses_to_average_over_nothing():
 
 def test_atomic_path_makes_its_folder_and_leaves_nothing_else(tmp_path):
     path = tmp_path / "new" / "folder" / "file.txt"
-    with utils.atomic_path(path) as temporary:
+    with cli.atomic_path(path) as temporary:
         temporary.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
@@ -166,7 +167,7 @@ def test_atomic_path_keeps_the_older_file_if_writing_fails(tmp_path):
     path.write_text("old")
 
     def fail_half_way():
-        with utils.atomic_path(path) as temporary:
+        with cli.atomic_path(path) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 
@@ -179,7 +180,7 @@ def test_atomic_path_keeps_the_older_file_if_writing_fails(tmp_path):
 def test_atomic_path_refuses_a_folder_in_the_files_place(tmp_path):
     with (
         pytest.raises(IsADirectoryError, match="is a folder; expected a file"),
-        utils.atomic_path(tmp_path),
+        cli.atomic_path(tmp_path),
     ):
         pytest.fail("the block must not run")
 
@@ -199,8 +200,8 @@ def test_a_kill_while_writing_keeps_the_older_file(tmp_path):
     path.write_bytes(b"old")
     child = run_child(
         """
-        import os, signal, sys, utils
-        with utils.atomic_path(sys.argv[1]) as temporary:
+        import os, signal, sys, cli
+        with cli.atomic_path(sys.argv[1]) as temporary:
             temporary.write_bytes(b"new" * 1000)
             os.kill(os.getpid(), signal.SIGKILL)
         """,
@@ -219,9 +220,9 @@ def test_a_full_disk_keeps_the_older_file_and_leaves_no_half_one(tmp_path):
 
     child = run_child(
         """
-        import signal, sys, utils
+        import signal, sys, cli
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        with utils.atomic_path(sys.argv[1]) as temporary:
+        with cli.atomic_path(sys.argv[1]) as temporary:
             temporary.write_bytes(b"x" * 5000)
         """,
         path,

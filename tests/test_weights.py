@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 import task2
 import task3
+from cli.weights import SavedWeights, load_weights, save_weights
 from trainer import BaseTrainer
-from weights import SavedWeights, load_weights, model_of, save_weights
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "logistic": {"seed": 3, "classes": [2, 3]},
@@ -42,6 +42,10 @@ def make_trainer(kind: str, dtype: type = np.float32, **settings: Any) -> BaseTr
     return trainer
 
 
+def save(path: Path, trainer: BaseTrainer, settings: dict[str, Any]) -> None:
+    save_weights(path, trainer.model.w, settings, trainer.train_history, trainer.val_history)
+
+
 @pytest.fixture(params=["logistic", "softmax"])
 def trained(request: pytest.FixtureRequest) -> tuple[BaseTrainer, dict]:
     trainer = make_trainer(request.param)
@@ -54,7 +58,7 @@ def logistic_file(tmp_path: Path) -> Path:
     trainer = make_trainer("logistic")
     trainer.train(1)
     path = tmp_path / "good.npz"
-    save_weights(path, trainer, SETTINGS["logistic"])
+    save(path, trainer, SETTINGS["logistic"])
     return path
 
 
@@ -72,7 +76,7 @@ def test_a_round_trip_gives_the_same_weights_and_histories(trained, tmp_path):
     trainer, settings = trained
     assert (len(trainer.train_history["loss"]), len(trainer.val_history["loss"])) == (30, 15)
     assert trainer.model.w.any()
-    save_weights(tmp_path / "new" / "folder" / "w.npz", trainer, settings)
+    save(tmp_path / "new" / "folder" / "w.npz", trainer, settings)
     check_same(load_weights(tmp_path / "new" / "folder" / "w.npz"), trainer)
 
 
@@ -81,7 +85,7 @@ def test_float64_weights_stay_float64(kind, tmp_path):
     trainer = make_trainer(kind, np.float64)
     trainer.train(1)
     assert trainer.model.w.dtype == np.float64
-    save_weights(tmp_path / "w.npz", trainer, SETTINGS[kind])
+    save(tmp_path / "w.npz", trainer, SETTINGS[kind])
     check_same(load_weights(tmp_path / "w.npz"), trainer)
 
 
@@ -89,75 +93,15 @@ def test_a_diverged_run_keeps_its_best_weights_and_its_infinite_losses(tmp_path)
     trainer = make_trainer("softmax", learning_rate=1e4)
     with pytest.raises(FloatingPointError):
         trainer.train(50)
-    save_weights(tmp_path / "w.npz", trainer, {})
-    saved = load_weights(tmp_path / "w.npz")
-    check_same(saved, trainer)
-    assert saved.settings["ended"] == "diverged"
-
-
-def test_a_run_without_any_validation_can_be_kept(tmp_path):
-    trainer = make_trainer("softmax")
-    save_weights(tmp_path / "w.npz", trainer, {})
-    saved = load_weights(tmp_path / "w.npz")
-    check_same(saved, trainer)
-    assert (saved.settings["best_step"], saved.settings["best_loss"]) == (None, None)
-
-
-def test_the_settings_tell_how_the_run_was_made_and_how_it_ended(tmp_path):
-    trainer = make_trainer("softmax", learning_rate=0.125, patience=4)
-    trainer.train(2)
-    save_weights(tmp_path / "w.npz", trainer, {"seed": 3, "digits": (1, 2), "name": "λ", "x": None})
-    assert load_weights(tmp_path / "w.npz").settings == {
-        "model": "softmax",
-        "classes": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-        "l2_reg_lambda": 0.25,
-        "learning_rate": 0.125,
-        "batch_size": 20,
-        "patience": 4,
-        "shuffle": True,
-        "ended": "last epoch",
-        "stop_step": 19,
-        "stop_epoch": 1,
-        "best_step": trainer.best_step,
-        "best_loss": min(trainer.val_history["loss"].values()),
-        "seed": 3,
-        "digits": [1, 2],
-        "name": "λ",
-        "x": None,
-    }
-
-
-def test_what_the_trainer_knows_is_taken_from_it(tmp_path):
-    trainer = make_trainer("logistic", learning_rate=0.125)
-    wrong = {"model": "softmax", "learning_rate": 7, "shuffle": False, "classes": [4, 9]}
-    save_weights(tmp_path / "w.npz", trainer, wrong)
-    settings = load_weights(tmp_path / "w.npz").settings
-    assert (settings["model"], settings["learning_rate"], settings["shuffle"]) == (
-        "logistic",
-        0.125,
-        True,
-    )
-    assert settings["classes"] == [4, 9]
-
-
-def test_the_model_of_a_file_computes_what_the_trained_one_did(trained, tmp_path):
-    trainer, settings = trained
-    save_weights(tmp_path / "w.npz", trainer, settings)
-    saved = load_weights(tmp_path / "w.npz")
-    model = model_of(saved)
-    assert type(model) is type(trainer.model)
-    assert getattr(model, "l2_reg_lambda", None) == getattr(trainer.model, "l2_reg_lambda", None)
-    outputs = model.forward(trainer.X_val)
-    np.testing.assert_array_equal(outputs, trainer.model.forward(trainer.X_val))
-    model.w += 1
-    np.testing.assert_array_equal(saved.w, trainer.model.w)
+    save(tmp_path / "w.npz", trainer, {})
+    check_same(load_weights(tmp_path / "w.npz"), trainer)
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path):
     for name in ("a.npz", "b.npz"):
         trainer = make_trainer("softmax")
         trainer.train(2)
-        save_weights(tmp_path / name, trainer, {"seed": 3})
+        save(tmp_path / name, trainer, {"seed": 3})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     # Two files of one second would agree even if they held the time.
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
@@ -172,7 +116,7 @@ def test_numpy_alone_can_read_the_file_without_unpickling(logistic_file):
 
 
 def test_the_file_gets_just_the_given_name(tmp_path):
-    save_weights(tmp_path / "no_ending", make_trainer("softmax"), {})
+    save(tmp_path / "no_ending", make_trainer("softmax"), {})
     assert [path.name for path in tmp_path.iterdir()] == ["no_ending"]
     load_weights(tmp_path / "no_ending")
 
@@ -180,11 +124,6 @@ def test_the_file_gets_just_the_given_name(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "classes is None; expected a list of 2 different digits"),
-        ({"classes": [2]}, r"classes is \[2\]; expected"),
-        ({"classes": [2, 2]}, r"classes is \[2, 2\]; expected"),
-        ({"classes": [2, 10]}, r"classes is \[2, 10\]; expected"),
-        ({"classes": [0, True]}, r"classes is \[0, True\]; expected"),
         ({"classes": [2, 3], "folder": Path("x")}, "settings has a value that is not plain JSON"),
         ({"classes": [2, 3], "loss": float("nan")}, "settings has a value that is not plain JSON"),
     ],
@@ -192,7 +131,7 @@ def test_the_file_gets_just_the_given_name(tmp_path):
 def test_settings_that_could_not_be_read_back_are_not_written(logistic_file, settings, message):
     before = logistic_file.read_bytes()
     with pytest.raises(ValueError, match=message):
-        save_weights(logistic_file, make_trainer("logistic"), settings)
+        save(logistic_file, make_trainer("logistic"), settings)
     assert logistic_file.read_bytes() == before
     assert list(logistic_file.parent.iterdir()) == [logistic_file]
 
@@ -209,15 +148,8 @@ def test_weights_that_could_not_be_read_back_are_not_written(tmp_path, w, messag
     trainer = make_trainer("softmax")
     trainer.model.w = w
     with pytest.raises(ValueError, match=message):
-        save_weights(tmp_path / "w.npz", trainer, {})
+        save(tmp_path / "w.npz", trainer, {})
     assert not any(tmp_path.iterdir())
-
-
-def test_another_kind_of_model_is_not_written(tmp_path):
-    trainer = make_trainer("softmax")
-    trainer.model = object()
-    with pytest.raises(ValueError, match="trainer has a object; expected a BinaryModel or"):
-        save_weights(tmp_path / "w.npz", trainer, {})
 
 
 def refusal(path: Path) -> str:
@@ -330,7 +262,6 @@ def replace_arrays(path: Path, **changes: object) -> None:
     [
         ({"w": None}, "lacks w; expected a file of save_weights"),
         ({"settings": None, "val_loss_steps": None}, "lacks settings, val_loss_steps; expected"),
-        ({"w": np.zeros((785, 10), np.float32)}, "w is float32 of shape (785, 10); expected"),
         ({"w": np.zeros(785, np.float32)}, "w is float32 of shape (785,); expected"),
         ({"w": np.zeros((785, 1), int)}, "w is int64 of shape (785, 1); expected float32 or"),
         ({"w": np.zeros((785, 1), complex)}, "w is complex128 of shape (785, 1); expected"),
@@ -339,19 +270,6 @@ def replace_arrays(path: Path, **changes: object) -> None:
         ({"settings": np.array(["{}"])}, "settings is <U2 of shape (1,); expected one string"),
         ({"settings": np.array("{")}, "settings is not JSON: "),
         ({"settings": np.array("[]")}, "settings is []; expected a JSON object"),
-        ({"settings": np.array("{}")}, "model is None; expected 'logistic' or 'softmax'"),
-        ({"settings": np.array('{"model": "tree"}')}, "model is 'tree'; expected 'logistic' or"),
-        ({"settings": np.array('{"model": []}')}, "model is []; expected 'logistic' or"),
-        ({"settings": np.array('{"model": "softmax"}')}, "l2_reg_lambda is None; expected a num"),
-        (
-            {"settings": np.array('{"model": "softmax", "l2_reg_lambda": -1}')},
-            "l2_reg_lambda is -1; expected a number from 0 up",
-        ),
-        ({"settings": np.array('{"model": "logistic"}')}, "classes is None; expected a list of 2"),
-        (
-            {"settings": np.array('{"model": "logistic", "classes": [2, [3]]}')},
-            "classes is [2, [3]]; expected a list of 2 different digits",
-        ),
         ({"settings": np.array("[" * 100_000)}, "is damaged (maximum recursion depth exceeded"),
         (
             {"val_loss_steps": np.arange(3)},
