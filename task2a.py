@@ -1,4 +1,7 @@
-"""Task 2a: preprocessing, the logistic model, its loss and its gradient check."""
+"""Task 2a: preprocessing, the logistic model, its loss and its gradient check.
+
+Functions and methods raise a ValueError for arguments of another shape or dtype than stated.
+"""
 
 from __future__ import annotations
 
@@ -70,11 +73,6 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
     float
         Never infinite: an output that was rounded to 0 or 1 counts as the smallest distance from
         0 or 1 that its dtype can express. Summed in float64.
-
-    Raises
-    ------
-    ValueError
-        If shapes or dtypes are others, or there are no samples.
     """
     check_outputs(targets, outputs, 1)
     float_info = np.finfo(outputs.dtype)
@@ -85,8 +83,6 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
 
 class BinaryModel:
     """Logistic regression: ŷ = sigmoid(X w).
-
-    Methods raise a ValueError for arguments of another shape or dtype.
 
     Attributes
     ----------

@@ -1,4 +1,7 @@
-"""Task 3a: one-hot encoding, the softmax model, its loss and its gradient check."""
+"""Task 3a: one-hot encoding, the softmax model, its loss and its gradient check.
+
+Functions and methods raise a ValueError for arguments of another shape or dtype than stated.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,6 @@ def one_hot_encode(Y: NDArray, num_classes: int) -> NDArray[np.float32]:
     -------
     ndarray of shape (N, num_classes), float32
         One in the column of the label, zero elsewhere.
-
-    Raises
-    ------
-    ValueError
-        If shape, dtype or values are others.
     """
     check_positive("num_classes", num_classes, whole=True)
     if Y.ndim != 2 or Y.shape[1] != 1 or Y.dtype.kind not in "iu":
@@ -68,11 +66,6 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
     float
         Never infinite: an output that was rounded to 0 counts as the smallest normal number of
         its dtype. Summed in float64.
-
-    Raises
-    ------
-    ValueError
-        If shapes or dtypes are others, or there are no samples.
     """
     check_outputs(targets, outputs)
     ln_y = np.log(np.maximum(outputs, np.finfo(outputs.dtype).tiny))
@@ -81,8 +74,6 @@ def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
 
 class SoftmaxModel:
     """Softmax regression: ŷ = softmax(X w), with an L2 penalty λ Σ w².
-
-    Methods raise a ValueError for arguments of another shape or dtype.
 
     Parameters
     ----------
@@ -129,24 +120,7 @@ class SoftmaxModel:
 
 
 def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: NDArray) -> float:
-    """Check `backward` against central differences of J(w) for every weight, in float64.
-
-    Parameters
-    ----------
-    model : SoftmaxModel
-    X : ndarray of shape (N, 785), float
-    Y : ndarray of shape (N, 10), values 0 to 1
-
-    Returns
-    -------
-    float
-        The largest relative error over all weights, see `numerics.gradient_check`.
-
-    Raises
-    ------
-    AssertionError
-        If it is above 1e-6; says which weights are off, and by how much.
-    """
+    """Check `backward` as in task 2a, against central differences of J(w) = C(w) + λ Σ w²."""
 
     def cost(model: SoftmaxModel, X: Floats, Y: NDArray) -> float:
         penalty = model.l2_reg_lambda * float(np.sum(model.w**2))

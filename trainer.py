@@ -1,14 +1,12 @@
 """Mini-batch gradient descent with validation and early stopping, for any linear model.
 
-Early stopping cannot end a run before its best validation loss is ``patience`` validations old. So
-validations that cannot be the last one wait, and are evaluated in one pass over the images. That
+Validations that cannot be the last one wait, and are evaluated in one pass over the images. That
 changes no result and saves most of their time.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -24,10 +22,7 @@ from utils import batch_loader
 History = dict[str, dict[int, float]]
 
 VALIDATIONS_PER_EPOCH = 5
-MOST_WAITING = 10  # However large the patience is, since Ctrl-C has to wait for them.
-MOST_ACCURACIES = 20  # They decide nothing, so more of them wait for each other.
-
-raise_if_not_finite = functools.partial(np.errstate, over="raise", invalid="raise")
+MOST_WAITING, MOST_ACCURACIES = 10, 20  # However large the patience is: Ctrl-C waits for them.
 
 
 class BaseTrainer:
@@ -47,8 +42,8 @@ class BaseTrainer:
     Y_train, Y_val : ndarray of shape (N, K), values 0 to 1
     patience : int > 0
         The run stops at the first validation for which the best loss is so many validations old.
-    rng : numpy.random.Generator, default=numpy.random.default_rng(0)
-        Source of the order of the samples.
+    rng : numpy.random.Generator
+        Source of the order of the samples; ``default_rng(0)`` by default.
     name : str
         What tables and messages call this run.
     after_step : callable
@@ -58,10 +53,9 @@ class BaseTrainer:
     ----------
     train_history, val_history : dict
         ``{"loss": {step: float}, "accuracy": {step: float}}``. The training loss is noted at every
-        step, of its batch and before its update; all others five times an epoch, whenever
-        ``step % (batches_per_epoch // 5) == 0``, after the update.
-    records_train_accuracy : bool
-        True. Without it there are no training accuracies, and a validation takes half as long.
+        step before its update; all others when ``step % (batches_per_epoch // 5) == 0``, after it.
+    records_train_accuracy : bool, default=True
+        Without training accuracies, which decide nothing, a validation takes half as long.
     ended : {"early stop", "last epoch", "interrupted", "diverged"}
     stop_step, stop_epoch, seconds : int, int, float
         The last step and its epoch, counted from 0, and how long the run took.
@@ -112,34 +106,34 @@ class BaseTrainer:
         self.best_loss, self.best_w, self.validations_since_best = math.inf, self.model.w, 0
         self.without_train_accuracy: dict[int, Floats] = {}
 
+    @np.errstate(over="raise", invalid="raise")
     def train(self, num_epochs: int) -> tuple[History, History]:
         """Train from the model's present weights, and return both histories.
 
-        A weight or loss that is not finite any more raises a FloatingPointError.
+        Weights or losses that are no longer finite raise a FloatingPointError.
         """
         check_positive("num_epochs", num_epochs, whole=True)
         self._start()
         started_at = time.perf_counter()
         waiting: dict[int, Floats] = {}
         try:
-            with raise_if_not_finite():
-                for step, (X_batch, Y_batch) in enumerate(self.batches(num_epochs)):
-                    self.stop_step, self.stop_epoch = step, step // self.batches_per_epoch
-                    self.train_history["loss"][step] = self.train_step(X_batch, Y_batch)
-                    if step % self.steps_per_validation == 0:
-                        waiting[step] = self.model.w
-                        # None of these can be the last validation: evaluate them in one pass.
-                        validations_left = self.patience - self.validations_since_best
-                        if len(waiting) == min(validations_left, MOST_WAITING):
-                            self.validate(waiting)
-                            waiting = {}
-                            if self.validations_since_best == self.patience:
-                                self.ended = "early stop"
-                                break
-                    if self.after_step is not None and self.after_step(self):
-                        break
-                else:
-                    self.ended = "last epoch"
+            for step, (X_batch, Y_batch) in enumerate(self.batches(num_epochs)):
+                self.stop_step, self.stop_epoch = step, step // self.batches_per_epoch
+                self.train_history["loss"][step] = self.train_step(X_batch, Y_batch)
+                if step % self.steps_per_validation == 0:
+                    waiting[step] = self.model.w
+                    # None of these can be the last validation: evaluate them in one pass.
+                    still_allowed = self.patience - self.validations_since_best
+                    if len(waiting) == min(still_allowed, MOST_WAITING):
+                        self.validate(waiting)
+                        waiting = {}
+                        if self.validations_since_best == self.patience:
+                            self.ended = "early stop"
+                            break
+                if self.after_step is not None and self.after_step(self):
+                    break
+            else:
+                self.ended = "last epoch"
         except FloatingPointError as error:
             self.ended = "diverged"
             raise FloatingPointError(
@@ -148,14 +142,11 @@ class BaseTrainer:
             ) from error
         finally:
             # One at a time: just before a divergence, the last ones may overflow.
-            with (
-                contextlib.suppress(FloatingPointError),
-                np.errstate(over="raise", invalid="raise"),
-            ):
+            with contextlib.suppress(FloatingPointError):
                 for step in waiting:
                     self.validate({step: waiting[step]})
-            self.record_train_accuracies()
             self.model.w = self.best_w
+            self.record_train_accuracies()
             self.seconds = time.perf_counter() - started_at
         return self.train_history, self.val_history
 
@@ -182,8 +173,8 @@ class BaseTrainer:
 
     def validate(self, waiting: dict[int, Floats]) -> None:
         """Note loss and accuracy at the weights of each step, and keep the best weights."""
-        measures = self.loss, self.accuracy
-        results = evaluate(self.model, waiting.values(), self.X_val, self.Y_val, *measures)
+        run = self.model, waiting.values(), self.X_val, self.Y_val
+        results = evaluate(*run, self.loss, self.accuracy)
         for (step, w), (loss, accuracy) in zip(waiting.items(), results.T.tolist(), strict=True):
             self.val_history["loss"][step], self.val_history["accuracy"][step] = loss, accuracy
             self.validations_since_best += 1
@@ -196,7 +187,7 @@ class BaseTrainer:
                 self.record_train_accuracies()
 
     def record_train_accuracies(self) -> None:
-        """Note the training accuracies of those validations that lack them."""
+        """Note the training accuracies of those validations that lack one."""
         waiting, self.without_train_accuracy = self.without_train_accuracy, {}
         if waiting:
             run = self.model, waiting.values(), self.X_train, self.Y_train
