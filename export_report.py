@@ -11,6 +11,17 @@ sees).
 
 from __future__ import annotations
 
+from cli import (
+    EXIT_ERROR,
+    EXIT_INTERRUPTED,
+    NATURAL,
+    Parser,
+    atomic_path,
+    check_file,
+    fail,
+    run,
+)
+
 import argparse
 import json
 import tempfile
@@ -32,17 +43,6 @@ from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
 from traitlets import default
 from traitlets.config import Config
-
-from cli import (
-    EXIT_ERROR,
-    EXIT_INTERRUPTED,
-    NATURAL,
-    Parser,
-    atomic_path,
-    check_file,
-    fail,
-    run,
-)
 
 HERE = Path(__file__).resolve().parent
 STYLES = HERE / "export"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cli
+
 import math
 import os
 import sys
@@ -14,7 +16,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-import cli
 from mnist import IMAGE_SHAPE
 from numerics.checks import Floats
 from task2a import BinaryModel, pre_process_images

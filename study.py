@@ -6,6 +6,8 @@ what came out, and is the command line.
 
 from __future__ import annotations
 
+import cli
+
 import csv
 import math
 import os
@@ -17,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-import cli
 from plots import new_figure, use_style
 from study_runs import (
     CONFIGURATIONS,

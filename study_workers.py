@@ -7,6 +7,8 @@ bit, for any number of processes.
 
 from __future__ import annotations
 
+import cli
+
 import contextlib
 import importlib
 import logging
@@ -26,7 +28,6 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm import tqdm
 
-import cli
 from study_runs import Result, Run, groups, train
 
 Outcome = tuple[Run, Result | Exception]

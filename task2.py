@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cli
+
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import cli
 import mnist
 from numerics.checks import Floats, check_outputs
 from plots import figure_run, figure_val_accuracies

@@ -5,12 +5,13 @@ Functions and methods raise a ValueError for arguments of another shape or dtype
 
 from __future__ import annotations
 
+import cli
+
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-import cli
 from numerics.checks import REAL, Floats, check_outputs, check_positive, check_samples
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import cli
+
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import cli
 from numerics.checks import Floats
 from plots import figure_norms, figure_templates, figure_val_accuracies
 from task3 import SoftmaxTrainer, load_data, make_trainer

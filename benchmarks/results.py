@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cli import atomic_path
+
 import datetime
 import importlib.metadata
 import os
@@ -13,7 +15,6 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
-from cli import atomic_path
 from plots import use_style
 
 Round = Mapping[str, Mapping[str, Any]]

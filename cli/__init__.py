@@ -1,13 +1,12 @@
 """What command lines share: options, tables, errors, Ctrl-C, weights and whole files."""
 
+from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail, finish_step_on_ctrl_c, run  # isort: split
+
 from cli.checks import Checks
-from cli.errors import fail, finish_step_on_ctrl_c, run
 from cli.files import atomic_path, check_file, check_folder
 from cli.options import (
     DATA_OPTIONS,
     DIGITS_OPTION,
-    EXIT_ERROR,
-    EXIT_INTERRUPTED,
     NATURAL,
     NON_NEGATIVE,
     OUTPUT_OPTIONS,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from cli.errors import EXIT_ERROR
+from cli.training import printable
+
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-from cli.options import EXIT_ERROR
-from cli.training import printable
 
 
 class Checks:

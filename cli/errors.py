@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import NoReturn
 
-from cli.options import EXIT_ERROR, EXIT_INTERRUPTED
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def say_uncaught(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Say what nobody has caught: of Ctrl-C one line, of all else the traceback."""
+    if issubclass(kind, KeyboardInterrupt):
+        fail("interrupted")
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+# Scripts import this before anything slow, so that Ctrl-C finds it even during their imports.
+sys.excepthook = say_uncaught
 
 
 def run(main: Callable[[], int]) -> NoReturn:
@@ -27,6 +44,9 @@ def run(main: Callable[[], int]) -> NoReturn:
     SystemExit
         With that exit code; 2 after an error; 130 after Ctrl-C.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a console cannot print must not cost the results.
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = main()
         sys.stdout.flush()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cli.errors import EXIT_ERROR
+
 import argparse
 import math
 from collections.abc import Callable, Mapping
@@ -9,9 +11,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import mnist
-
-EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 
 def number(

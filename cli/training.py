@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail
+from cli.files import atomic_path, check_file, check_folder
+from cli.weights import save_weights
+
 import argparse
 import contextlib
 import sys
@@ -12,10 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 import mnist
-from cli.errors import fail
-from cli.files import atomic_path, check_file, check_folder
-from cli.options import EXIT_ERROR, EXIT_INTERRUPTED
-from cli.weights import save_weights
 from numerics.evaluation import evaluate
 from numerics.threads import train_all
 from plots import summary, use_style
@@ -210,11 +210,8 @@ def report_runs(
         print(format_table(trained), *(f"wrote {path}" for path in paths), sep="\n")
         for trainer in trained:
             if trainer.best_loss > (start := loss_at_the_start(trainer)):
-                print(
-                    f"note: {trainer.name}: the best validation loss, {trainer.best_loss:.4f}, is"
-                    f" above {start:.4f}, that of the weights it started from; choose a smaller"
-                    " learning rate"
-                )
+                name = printable(trainer.name)
+                print(f"note: {name}: validation loss never below the {start:.4f} of the start")
     for trainer in trainers.values():
         if trainer.ended == "diverged":
             fail(describe_divergence(trainer))

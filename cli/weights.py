@@ -6,6 +6,8 @@ stranger's file can run no code. The same run gives the same bytes.
 
 from __future__ import annotations
 
+from cli.files import atomic_path
+
 import json
 import os
 import zipfile
@@ -17,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.files import atomic_path
 from numerics.checks import Floats
 
 History = dict[str, dict[int, float]]

@@ -1,5 +1,7 @@
 """The exported report: what the PDF and the page hold, and how every failure ends."""
 
+import cli
+
 import html.parser
 import io
 import os
@@ -16,7 +18,6 @@ import pypdf
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-import cli
 import export_report
 
 ROOT = Path(export_report.__file__).parent

@@ -1,5 +1,7 @@
 """The classifier of image files, with MNIST's own images as the oracle of how it prepares them."""
 
+from cli.weights import save_weights
+
 import os
 import struct
 import subprocess
@@ -20,7 +22,6 @@ from PIL import Image
 import mnist
 import task2
 import task3
-from cli.weights import save_weights
 from predict import class_probabilities, main, normalize, read_digit
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import cli
+from cli import weights
+
 import importlib
 import os
 import resource
@@ -16,13 +19,11 @@ import numpy as np
 import pexpect
 import pytest
 
-import cli
 import mnist
 import task2
 import task3
 import task3a
 import utils
-from cli import weights
 from task3a import SoftmaxModel
 
 ROOT = Path(utils.__file__).parent
@@ -47,7 +48,7 @@ SCRIPTS = ["task2a.py", "task2.py", "task3a.py", "task3.py", "task4.py"]
 def run(folder, script, *arguments, **options):
     environment = {key: value for key, value in os.environ.items() if key != "DISPLAY"}
     return subprocess.run(
-        [sys.executable, str(ROOT / script), *map(str, arguments)],
+        [sys.executable, ROOT / script, *map(str, arguments)],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -403,3 +404,49 @@ def test_an_altered_file_of_the_shipped_data_is_refused(tmp_path):
         [sys.executable, "task3.py"], cwd=tmp_path, capture_output=True, text=True, timeout=100
     )
     assert_one_line_error(result, "task3.py", "t10k-images-idx3-ubyte.gz: SHA-256 is")
+
+
+def test_a_console_that_cannot_print_lambda_costs_no_result(tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "task4.py"), "--epochs", "1", "--l2", "0.1"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        encoding="cp1252",
+        timeout=100,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    header, ended = result.stdout.splitlines()[:2]
+    assert header.split("  ")[-1].strip() == "lambda = 0.1"
+    assert header.index("lambda = 0.1") == ended.rindex("last epoch")
+    assert files_in(tmp_path / "figures") == FIGURES["task4.py"]
+
+
+@pytest.mark.parametrize(("rate", "notes"), [(10, 2), (0.05, 0)])
+def test_a_run_that_ends_worse_than_it_began_says_so(run_here, rate, notes):
+    result = run_here("task2.py", "--learning-rate", rate, "--epochs", 20)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count("validation loss never below the 0.6931 of the start") == notes
+
+
+def test_ctrl_c_during_the_imports_is_one_line(tmp_path):
+    code = """
+import runpy, sys
+class PressCtrlC:
+    def find_spec(self, name, *rest):
+        if name == "numpy":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, PressCtrlC())
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+    for script in SCRIPTS:
+        result = subprocess.run(
+            [sys.executable, "-c", code, ROOT / script],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert result.stderr.splitlines() == ["-c: error: interrupted"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import cli
+
 import copy
 import signal
 import threading
@@ -9,7 +11,6 @@ import pytest
 import reference_trainer
 from threadpoolctl import threadpool_limits
 
-import cli
 import task2
 import task2a
 import task3

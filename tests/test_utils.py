@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import cli
+
 import os
 import resource
 import subprocess
@@ -13,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import cli
 import utils
 
 ROOT = Path(utils.__file__).parent

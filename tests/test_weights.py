@@ -1,5 +1,7 @@
 """Weights files: exact round trips, and a clear refusal of everything else."""
 
+from cli.weights import SavedWeights, load_weights, save_weights
+
 import io
 import json
 import os
@@ -15,7 +17,6 @@ from numpy.typing import NDArray
 
 import task2
 import task3
-from cli.weights import SavedWeights, load_weights, save_weights
 from trainer import BaseTrainer
 
 SETTINGS: dict[str, dict[str, Any]] = {
