@@ -13,13 +13,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# uv installs in a fraction of pip's time; where it cannot, pip does it.
+UV := uv==0.13.9
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
+
 .venv/.installed: requirements.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	($(PIP) $(UV) && $(INSTALL) -r $<) || $(PIP) -r $<
 	touch $@
 
 .venv/.installed-dev: .venv/.installed requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt || $(PIP) -r requirements-dev.txt
 	touch $@
 
 .venv-bench/.installed: requirements.txt requirements-bench.txt
