@@ -3,7 +3,7 @@
 # make figures  run the three experiments in the terminal
 # make lab      open the notebook in JupyterLab
 # make refresh  execute report.ipynb and store its outputs in it
-# make study    repeat the experiments over 20 seeds, write study.csv
+# make study    repeat the experiments over 20 seeds, find the optima, write study/evidence
 # make bench    compare with the frameworks, write benchmarks/results.md
 # make lint     ruff and mypy
 # make clean    remove what the above have made, except .venv
@@ -34,7 +34,7 @@ INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/pytho
 	touch $@
 
 report: .venv/.installed
-	$(BIN)/python export_report.py
+	$(BIN)/python -m report
 
 test: .venv/.installed
 	$(BIN)/python -m pytest
@@ -44,14 +44,14 @@ figures: .venv/.installed
 	$(BIN)/python task3.py
 	$(BIN)/python task4.py
 
-lab: .venv/.installed-dev
+lab: .venv/.installed
 	$(BIN)/jupyter lab report.ipynb
 
 refresh: .venv/.installed
-	$(BIN)/python export_report.py --refresh
+	$(BIN)/python -m report --refresh
 
 study: .venv/.installed
-	$(BIN)/python study.py
+	$(BIN)/python -m study
 
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/bench.py

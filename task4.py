@@ -30,12 +30,10 @@ def make_trainers(
     Settings are those of `task3.make_trainer`: all runs see the same batches in the same order. The
     trainers are sorted by λ, from 0 up: the longest runs come first.
     """
-    return {
-        f"task4_l2_{l2_reg_lambda:.12g}": make_trainer(
-            data, l2_reg_lambda=l2_reg_lambda, **settings
-        )
-        for l2_reg_lambda in sorted({0.0, *lambdas})
-    }
+    trainers = {}
+    for value in sorted({0.0, *lambdas}):
+        trainers[f"task4_l2_{value:.12g}"] = make_trainer(data, l2_reg_lambda=value, **settings)
+    return trainers
 
 
 def squared_norm(w: Floats) -> float:
@@ -48,15 +46,15 @@ def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
     if not trainers:
         return {}
     runs = list(trainers.values())
-    figures = {"task4b_softmax_weight.png": figure_templates([runs[0], *runs[1:][-1:]])}
+    shown = [runs[0], *runs[1:][-1:]]
+    templates = {trainer.name: trainer.model.w for trainer in shown}
+    figures = {"task4b_softmax_weight.png": figure_templates(templates, shown)}
     penalised = [trainer for trainer in runs if trainer.model.l2_reg_lambda > 0]
     if penalised:
-        figures["task4c_l2_reg_accuracy.png"] = figure_val_accuracies(
-            penalised[::-1], ACCURACY_LIMITS
-        )
-        figures["task4e_l2_reg_norms.png"] = figure_norms(
-            {trainer.model.l2_reg_lambda: squared_norm(trainer.model.w) for trainer in runs}, runs
-        )
+        accuracies = figure_val_accuracies(penalised[::-1], ACCURACY_LIMITS)
+        norms = {trainer.model.l2_reg_lambda: squared_norm(trainer.model.w) for trainer in runs}
+        figures["task4c_l2_reg_accuracy.png"] = accuracies
+        figures["task4e_l2_reg_norms.png"] = figure_norms(norms, runs)
     return figures
 
 

@@ -67,9 +67,15 @@ def run(main: Callable[[], int]) -> NoReturn:
     sys.exit(code)
 
 
+def program() -> str:
+    """Name the program as its user has called it: ``task2.py``, ``python -m report``."""
+    path = Path(sys.argv[0])
+    return f"python -m {path.parent.name}" if path.name == "__main__.py" else path.name
+
+
 def fail(message: str) -> None:
     """Print an error as one line to standard error."""
-    print(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{program()}: error: {' '.join(message.split())}", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.errors import EXIT_ERROR
+from cli.errors import EXIT_ERROR, program
 
 import argparse
 import math
@@ -122,7 +122,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and whose options cannot be shortened."""
 
     def __init__(self, description: str | None, epilog: str | None = None) -> None:
-        super().__init__(description=description, epilog=epilog, allow_abbrev=False)
+        super().__init__(program(), description=description, epilog=epilog, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Print the message to standard error and end with exit code 2."""

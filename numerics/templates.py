@@ -7,9 +7,6 @@ import numpy as np
 from mnist import IMAGE_SHAPE
 from numerics.checks import Floats
 
-# A pixel is rare if less than this part of the images has ink in it.
-RARE = 0.01
-
 
 def class_mean_correlation(w: Floats, X: Floats, Y: Floats) -> float:
     """Compare the templates with *mean of the class minus mean of all images*.
@@ -45,22 +42,3 @@ def roughness(w: Floats) -> float:
     neighbours = [np.diff(templates, axis=1).ravel(), np.diff(templates, axis=2).ravel()]
     variance = np.mean(np.var(templates, axis=(1, 2)))
     return float(np.mean(np.square(np.concatenate(neighbours))) / (2 * variance))
-
-
-def share_of_rare_pixels(w: Floats, X: Floats) -> float:
-    """Compute which part of ‖w‖² belongs to pixels with ink in few images.
-
-    Parameters
-    ----------
-    w : ndarray of shape (785, K), float
-    X : ndarray of shape (N, 785), float, values -1 to 1
-
-    Returns
-    -------
-    float, 0 to 1
-        The part of those pixels in which fewer than `RARE` of the images have ink, the bias left
-        out.
-    """
-    squares = np.square(w[:-1], dtype=np.float64)
-    is_rare = np.mean(X[:, :-1] > -1, axis=0) < RARE
-    return float(np.sum(squares[is_rare]) / np.sum(squares))

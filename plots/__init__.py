@@ -7,11 +7,13 @@ wait for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mnist import IMAGE_SHAPE
+from numerics.checks import Floats
+from plots.numbers import number
 from trainer import BaseTrainer
 from utils import plot_loss
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
-STEPS_TO_AVERAGE = 10
+# The same thing has the same colour in all figures.
+TRAINING, VALIDATION = "C0", "C1"
 
 
 def use_style() -> None:
@@ -165,9 +168,15 @@ def figure_run(
     matplotlib.figure.Figure
     """
     figure, axes = new_figure({"loss": "cross-entropy loss"}.get(quantity, quantity))
-    averaged = STEPS_TO_AVERAGE if quantity == "loss" else 1
+    # As many batches as lie between two validations.
+    averaged = trainer.steps_per_validation if quantity == "loss" else 1
     plot_loss(trainer.train_history[quantity], "training", averaged)
     plot_loss(trainer.val_history[quantity], "validation")
+    if quantity == "accuracy":
+        both = trainer.train_history[quantity], trainer.val_history[quantity]
+        steps = [step for step in both[0] if step in both[1]]
+        train, val = ([history[step] for step in steps] for history in both)
+        axes.fill_between(steps, train, val, color="0.85", linewidth=0, label="gap")
     kept = summary(trainer)
     limit_y(axes, ylim, (kept[f"train_{quantity}"], kept[f"val_{quantity}"]))
     mark_early_stop(axes, trainer)
@@ -203,51 +212,61 @@ def figure_val_accuracies(trainers: Collection[BaseTrainer], ylim: tuple[float, 
     return figure
 
 
-def figure_templates(trainers: Sequence[BaseTrainer]) -> Figure:
-    """Draw the weights of each class as an image, one row for each run (task 4b).
+def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrainer] = ()) -> Figure:
+    """Draw the weights of each class as an image, one row for each model (task 4b).
 
     Parameters
     ----------
-    trainers : sequence of BaseTrainer
-        After their runs.
+    weights : mapping of str to ndarray of shape (785, K), float
+        By what stands beside the row.
+    trainers : iterable of BaseTrainer, optional
+        The runs that they are from.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Each row has a grey scale of its own, symmetric around zero.
+        Each row has a scale of its own, symmetric around zero: red speaks for the digit, blue
+        against it.
     """
     import matplotlib.pyplot as plt
 
+    num_classes = next(iter(weights.values())).shape[1]
     figure, grid = plt.subplots(
-        len(trainers),
-        trainers[0].model.w.shape[1],
-        figsize=(7, 0.72 * len(trainers) + 0.35),
-        squeeze=False,
+        len(weights), num_classes, figsize=(6.2, 0.62 * len(weights) + 0.25), squeeze=False
     )
+    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.02, wspace=0, hspace=0)
     for k, axes in enumerate(grid[0]):
         axes.set_title(f"{k}")
-    for row, trainer in zip(grid, trainers, strict=True):
-        pixels = trainer.model.w[:-1]
+    for row, (name, w) in zip(grid, weights.items(), strict=True):
+        pixels = w[:-1]
         limit = abs(pixels).max()
         for k, axes in enumerate(row):
-            image = axes.imshow(pixels[:, k].reshape(IMAGE_SHAPE), vmin=-limit, vmax=limit)
+            image = axes.imshow(
+                pixels[:, k].reshape(IMAGE_SHAPE), vmin=-limit, vmax=limit, cmap="RdBu_r"
+            )
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-        row[0].set_ylabel(trainer.name)
-        figure.colorbar(image, ax=row, label="weight", aspect=7, pad=0.01)
+        row[0].set_ylabel(name)
+        figure.colorbar(image, ax=row, aspect=8, pad=0.01)
     mark_cut_short(figure, trainers)
     return figure
 
 
-def figure_norms(norms: Mapping[float, float], trainers: Sequence[BaseTrainer]) -> Figure:
+def figure_norms(
+    norms: Mapping[float, float],
+    trainers: Iterable[BaseTrainer],
+    optima: Mapping[float, float] | None = None,
+) -> Figure:
     """Draw ‖w‖² of the finished models against λ (task 4e).
 
     Parameters
     ----------
     norms : mapping of λ to ‖w‖²
         λ = 0 has no place on a logarithmic axis and becomes a horizontal line.
-    trainers : sequence of BaseTrainer
+    trainers : iterable of BaseTrainer
         The runs that they are from.
+    optima : mapping of λ to ‖w‖², optional
+        Of the models that minimise J, for comparison.
 
     Returns
     -------
@@ -256,7 +275,10 @@ def figure_norms(norms: Mapping[float, float], trainers: Sequence[BaseTrainer]) 
     figure, axes = new_figure("‖w‖²", xlabel="λ")
     axes.set(xscale="log", yscale="log")
     penalised = {value: norm for value, norm in sorted(norms.items()) if value > 0}
-    axes.plot(list(penalised), list(penalised.values()), "o-")
+    if optima:
+        optima = dict(sorted(optima.items()))
+        axes.plot(*zip(*optima.items(), strict=True), "s--", color="0.45", label="minimum of J")
+    axes.plot(list(penalised), list(penalised.values()), "o-", label="early stop")
     below_left: dict[str, Any] = {
         "textcoords": "offset points",
         "ha": "right",
@@ -264,11 +286,13 @@ def figure_norms(norms: Mapping[float, float], trainers: Sequence[BaseTrainer]) 
         "xytext": (-4, -5),
     }
     for l2_reg_lambda, norm in penalised.items():
-        axes.annotate(f"{norm:.3g}", (l2_reg_lambda, norm), **below_left)
+        axes.annotate(number(norm, ".3g"), (l2_reg_lambda, norm), **below_left)
     if 0 in norms:
         axes.axhline(norms[0], color="0.3", linestyle="--")
         place: dict[str, Any] = {"xy": (1, norms[0]), "xycoords": ("axes fraction", "data")}
-        axes.annotate(f"λ = 0: {norms[0]:.3g}", **place, **below_left)
+        axes.annotate(f"λ = 0: {number(norms[0], '.3g')}", **place, **below_left)
+    if optima:
+        axes.legend(loc="upper right")
     axes.margins(x=0.12, y=0.12)
     mark_cut_short(figure, trainers)
     return figure

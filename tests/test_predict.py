@@ -22,7 +22,7 @@ from PIL import Image
 import mnist
 import task2
 import task3
-from predict import class_probabilities, main, normalize, read_digit
+from predict.__main__ import class_probabilities, main, normalize, read_digit
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
 
@@ -445,8 +445,11 @@ def test_the_command_runs_in_any_folder(softmax_file, digits, tmp_path):
     Image.fromarray(digits[0]).save(tmp_path / "seven.png")
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(ROOT / "predict.py"), *map(str, arguments)]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        command = [sys.executable, "-m", "predict", *map(str, arguments)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
 
     shown = run("--help")
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -457,10 +460,10 @@ def test_the_command_runs_in_any_folder(softmax_file, digits, tmp_path):
     refused = run(softmax_file[1], "eight.png")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == (
-        "predict.py: error: eight.png: cannot be read (No such file or directory)\n"
+        "python -m predict: error: eight.png: cannot be read (No such file or directory)\n"
     )
     swapped = run("seven.png", softmax_file[1])
     assert (swapped.returncode, swapped.stdout) == (2, "")
-    assert swapped.stderr == "predict.py: error: seven.png: is no .npz file\n"
+    assert swapped.stderr == "python -m predict: error: seven.png: is no .npz file\n"
     alone = run(softmax_file[1])
     assert (alone.returncode, alone.stderr.count("\n")) == (2, 1)

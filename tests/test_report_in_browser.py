@@ -9,9 +9,10 @@ from pathlib import Path
 import pypdf
 import pytest
 
-import export_report
+import report
+from report.__main__ import main
 
-REPORT = Path(export_report.__file__).parent / "report.ipynb"
+REPORT = Path(report.__file__).parents[1] / "report.ipynb"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMEDRIVER = shutil.which("chromedriver")
 
@@ -58,7 +59,7 @@ return count;
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    assert export_report.main([str(REPORT), "--no-execute", "--output-dir", str(folder)]) == 0
+    assert main([str(REPORT), "--no-execute", "--output-dir", str(folder)]) == 0
     return folder / "report.html"
 
 

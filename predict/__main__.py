@@ -1,4 +1,4 @@
-"""Classifies image files of handwritten digits with trained weights."""
+"""Classify image files of handwritten digits with trained weights."""
 
 from __future__ import annotations
 

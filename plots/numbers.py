@@ -1,0 +1,27 @@
+"""Numbers as they are set in print: in texts, tables, figures and on the command line."""
+
+from __future__ import annotations
+
+# No line may end between the groups of a number, or before its unit.
+THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float, spec: str = "") -> str:
+    """Format a number.
+
+    Parameters
+    ----------
+    value : float
+    spec : str
+        A format specification of Python's. ``","`` groups thousands by thin spaces, ``"%"`` sets
+        a thin space before the sign, ``"e"`` becomes a power of ten.
+
+    Returns
+    -------
+    str
+        With a proper minus: ``−0.07``, ``20 000``, ``97.60 %``, ``7.8 × 10⁻⁹``.
+    """
+    digits, _, exponent = format(value, spec).replace("%", ",%").partition("e")
+    text = digits.replace(",", THIN_SPACE).replace("-", "−")
+    return f"{text} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}" if exponent else text

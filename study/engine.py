@@ -1,0 +1,179 @@
+"""Computes tasks side by side with Dask: in processes of this machine, or on a cluster.
+
+Every task has one BLAS thread. Results are stored one by one, so that nothing is lost.
+"""
+
+from __future__ import annotations
+
+import cli
+
+import contextlib
+import hashlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from study.runs import Result, Task, compute, fingerprint
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+# How long to wait for a scheduler, then for its first worker.
+WAIT_SECONDS = 10
+# A worker gives memory back to Linux at once, by Dask's default. A step would then ask for it anew
+# each time: runs took nearly twice as long.
+WORKER_ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": 2**26, "MALLOC_MMAP_THRESHOLD_": 2**25}
+
+
+@contextlib.contextmanager
+def ctrl_c_blocked() -> Iterator[None]:
+    """Let Ctrl-C wait; processes that are started meanwhile never get it.
+
+    A terminal sends it to all of them, and only the first one has to deal with it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # It unblocks the signal when it starts, which is otherwise with the first process.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def dask_client(jobs: int, scheduler: str | None) -> Iterator[Client]:
+    """Connect to a cluster, or start one on this machine.
+
+    Raises
+    ------
+    OSError
+        If the scheduler does not answer or has no worker.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    settings = {
+        "distributed.nanny.pre-spawn-environ": {**WORKER_ENVIRONMENT, "OPENBLAS_NUM_THREADS": 1},
+    }
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(dask.config.set(settings))
+        if scheduler is None:
+            with ctrl_c_blocked():
+                cluster = LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=":0")
+            stack.enter_context(cluster)
+            client = Client(cluster)
+        else:
+            client = Client(scheduler, timeout=WAIT_SECONDS)
+        stack.enter_context(client)
+        try:
+            client.wait_for_workers(1, timeout=WAIT_SECONDS)
+        except TimeoutError as error:
+            raise TimeoutError(f"{scheduler} has no worker after {WAIT_SECONDS} s") from error
+        yield client
+
+
+def path_of(task: Task, cache: Path) -> Path:
+    """Name the file that keeps the result of a task, for this code, these data and this NumPy."""
+    known = f"{task._replace(data_dir='')} {fingerprint(task.data_dir)}"
+    return cache / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.npz"
+
+
+def recall(task: Task, cache: Path) -> Result | None:
+    """Read the result of a task; None if it is missing or damaged."""
+    try:
+        with path_of(task, cache).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: value[()] for name, value in archive.items()}
+    # NumPy and zipfile report damaged bytes with a dozen classes of exceptions.
+    except Exception:
+        return None
+
+
+def keep(result: Result, task: Task, cache: Path) -> Result:
+    """Write the result of a task, and give it as `recall` will."""
+    with cli.atomic_path(path_of(task, cache)) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **result)
+    return {name: np.asarray(value)[()] for name, value in result.items()}
+
+
+def compute_all(
+    tasks: Sequence[Task],
+    cache: Path,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    progress: bool = False,
+) -> dict[Task, Result]:
+    """Recall the results that are in the cache; compute, and keep, the others.
+
+    A task that fails, or whose worker dies, is reported on standard error, and the others go on.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    cache : pathlib.Path
+        Folder of results.
+    jobs : int, default=the number of cores
+        How many tasks at once on this machine.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as ``tcp://HOST:8786``, whose workers are to compute them
+        instead. They have to be started in a clone of this repository.
+    progress : bool, default=False
+        Whether to show a progress bar if standard error is a terminal.
+
+    Returns
+    -------
+    dict of Task to dict
+        The results of the tasks that did not fail, in the order of `tasks`.
+    """
+    from tqdm import tqdm
+
+    results = {task: result for task in tasks if (result := recall(task, cache)) is not None}
+    missing = [task for task in tasks if task not in results]
+    if missing:
+        from distributed import as_completed
+
+        bar = tqdm(
+            desc="study",
+            unit="task",
+            total=len(tasks),
+            initial=len(results),
+            smoothing=0,  # Tasks differ so much that only all of them together tell the time left.
+            disable=None if progress else True,  # None: unless it is a terminal
+        )
+        with bar, dask_client(jobs or os.cpu_count() or 1, scheduler) as client:
+            futures = {
+                client.submit(compute, task, fingerprint(task.data_dir), pure=False): task
+                for task in missing
+            }
+            for future in as_completed(futures):
+                task = futures.pop(future)
+                try:
+                    results[task] = keep(future.result(), task, cache)
+                except Exception as error:
+                    with tqdm.external_write_mode(file=sys.stderr):
+                        cli.fail(f"{describe(task)}: {describe_error(error)}")
+                future.release()
+                bar.update()
+    return {task: results[task] for task in tasks if task in results}
+
+
+def describe(task: Task) -> str:
+    """Name a task in a message."""
+    return f"{task.kind} {task.configuration}, block {task.block}, seed {task.seed}"
+
+
+def describe_error(error: Exception) -> str:
+    """Say what ended a task."""
+    if type(error).__name__ == "KilledWorker":
+        return "the process of its worker died; it was killed, perhaps because memory ran out"
+    return f"{type(error).__name__}: {error}"

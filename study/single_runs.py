@@ -1,0 +1,121 @@
+"""What a single run shows: where its curves cross, how wide they part, what one batch does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from numerics.checks import Floats
+from trainer import BaseTrainer
+from utils import Data
+
+
+def mean_near(history: Mapping[int, float], step: int, validations: int = 10) -> float:
+    """Average the last validations up to a step: a single one is noisy."""
+    return float(np.mean([history[s] for s in history if s <= step][-validations:]))
+
+
+def gap_near(trainer: BaseTrainer, step: int) -> float:
+    """Compute how far the training accuracy lies above the validation accuracy, by `mean_near`."""
+    histories = trainer.train_history["accuracy"], trainer.val_history["accuracy"]
+    train, val = (mean_near(history, step) for history in histories)
+    return train - val
+
+
+def crossing_step(trainer: BaseTrainer) -> int | None:
+    """Find the step from which the training loss stays below the validation loss.
+
+    Returns
+    -------
+    int or None
+        The first validation from which on the mean loss of an epoch's batches before it is the
+        lower one at every validation; None if it is not at the last one.
+    """
+    losses = np.array(list(trainer.train_history["loss"].values()))
+    sums = np.concatenate([[0.0], np.cumsum(losses)])
+    crossing = None
+    for step, val_loss in reversed(trainer.val_history["loss"].items()):
+        first = max(0, step + 1 - trainer.batches_per_epoch)
+        if (sums[step + 1] - sums[first]) / (step + 1 - first) >= val_loss:
+            break
+        crossing = step
+    return crossing
+
+
+def weights_after(trainer: BaseTrainer, step: int) -> Floats:
+    """Train from zero weights to a step, without early stopping, and give the weights after it.
+
+    Parameters
+    ----------
+    trainer : BaseTrainer
+        A fresh one, whose patience is too long to end the run before.
+    step : int >= 0
+    """
+    found = []
+
+    def stop_there(trainer: BaseTrainer) -> bool:
+        if trainer.stop_step == step:
+            found.append(trainer.model.w)
+        return trainer.stop_step >= step
+
+    trainer.after_step = stop_there
+    trainer.train(step // trainer.batches_per_epoch + 1)
+    return found[0]
+
+
+def accuracy_after_each_batch(trainer: BaseTrainer, num_epochs: int) -> NDArray[np.float64]:
+    """Train with a validation after every step.
+
+    Parameters
+    ----------
+    trainer : BaseTrainer
+        A fresh one, whose patience is too long to end the run before.
+    num_epochs : int > 0
+
+    Returns
+    -------
+    ndarray of shape (num_epochs, batches_per_epoch)
+        Validation accuracies.
+    """
+    trainer.steps_per_validation, trainer.records_train_accuracy = 1, False
+    trainer.train(num_epochs)
+    accuracies = np.array(list(trainer.val_history["accuracy"].values()))
+    return accuracies.reshape(num_epochs, trainer.batches_per_epoch)
+
+
+def exchange_hardest(
+    data: Data, w: Floats, batch: int, other: int, count: int, batch_size: int
+) -> Data:
+    """Exchange the hardest images of one batch with the easiest of another.
+
+    All of them are of that digit whose images in `batch` have the largest loss, so that the
+    shares of the digits stay as they are.
+
+    Parameters
+    ----------
+    data : Data
+        As `task2.load_data` gives it.
+    w : ndarray of shape (785, 1), float
+        The weights that tell what is hard: those of a finished run.
+    batch, other : int >= 0
+        Counted from 0, in the order of the file.
+    count, batch_size : int > 0
+
+    Returns
+    -------
+    Data
+        With the same images in another order.
+    """
+    X, Y, X_val, Y_val = data
+    loss = np.logaddexp(0, (1 - 2 * Y) * (X @ w))[:, 0]
+    here, there = (np.arange(k * batch_size, (k + 1) * batch_size) for k in (batch, other))
+    digit = Y[here[np.argmax(loss[here])], 0]
+    here, there = (chosen[Y[chosen, 0] == digit] for chosen in (here, there))
+    hardest = here[np.argsort(loss[here])[::-1][:count]]
+    easiest = there[np.argsort(loss[there])[: len(hardest)]]
+    hardest = hardest[: len(easiest)]
+    order = np.arange(len(X))
+    order[hardest], order[easiest] = easiest, hardest
+    return X[order], Y[order], X_val, Y_val
