@@ -315,12 +315,16 @@ trainer.BaseTrainer.after_step = property(lambda self: None, lambda self, value:
 cli.run(task3.main)
 """
     terminal = pexpect.spawn(
-        sys.executable, ["-c", code, str(ROOT)], cwd=tmp_path, encoding="utf-8", timeout=60
+        sys.executable,
+        ["-c", code, str(ROOT), "--patience", "1000"],
+        cwd=tmp_path,
+        encoding="utf-8",
+        timeout=60,
     )
     for _ in range(2):
         terminal.expect("step [1-9]")
         # Two that come at once count as one.
-        time.sleep(0.5)
+        time.sleep(0.1)
         terminal.sendintr()
     exit_code, shown = end_of(terminal)
     assert exit_code == 130
