@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from numerics.gradient_check import SMALLEST_SCALE
+
 
 class Checks:
     """Print a line for each check.
@@ -52,4 +54,8 @@ class Checks:
         except AssertionError as failure:
             self(f"{what}: {failure}", False)
         else:
-            self(f"{what}, largest relative error {error:.1e}", True)
+            self(
+                f"{what}, largest relative error {error:.1e}"
+                f" (denominator at least {100 * SMALLEST_SCALE:g} % of the largest gradient)",
+                True,
+            )
