@@ -311,7 +311,10 @@ def test_a_second_ctrl_c_ends_the_training_at_once(tmp_path):
 import sys
 sys.path.insert(0, sys.argv.pop(1))
 import cli, task3, trainer
-trainer.BaseTrainer.after_step = property(lambda self: None, lambda self, value: None)
+trainer.BaseTrainer.after_step = property(
+    lambda self: lambda trainer: self.callback(trainer) and None,
+    lambda self, callback: setattr(self, "callback", callback),
+)
 cli.run(task3.main)
 """
     terminal = pexpect.spawn(
