@@ -105,6 +105,29 @@ def test_a_fresh_execution_gives_as_many_figures_as_are_stored(stored, fresh):
     assert sum("image/svg+xml" in kind for cell in kinds(stored) for kind in cell) == FIGURES
 
 
+def test_other_settings_give_a_report_and_each_cell_can_be_run_again(stored):
+    notebook = copy.deepcopy(stored)
+    settings = notebook.cells[1]
+    for name, value in (("DIGITS", "(4, 9)"), ("LAMBDAS", "(0.1,)"), ("EPOCHS", "6")):
+        settings.source, changes = re.subn(
+            rf"^{name} = .*$", f"{name} = {value}", settings.source, flags=re.MULTILINE
+        )
+        assert changes == 1
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
+        cell.outputs = []
+    notebook.cells = [copy.deepcopy(cell) for cell in cells for _ in range(2)]
+    execute(notebook, ROOT, timeout=100)
+    for first, again in zip(notebook.cells[::2], notebook.cells[1::2], strict=True):
+        assert [output.data for output in first.outputs] == [o.data for o in again.outputs]
+    text = "\n".join(text for cell in notebook.cells for text in texts_of(cell))
+    assert "tell a 4 (target 1) from a 9 (target 0)" in text
+    assert "These are not the assignment's settings" in text
+    assert "Early stopping does not end this run" in text
+    # Nothing of the study, whose runs had other settings.
+    assert not re.search("held-out|1038|seeds|minimum of", text, flags=re.IGNORECASE)
+
+
 def test_a_changed_number_would_be_found():
     assert_same_text("step 1038 of 33, 97.89 %, 7.9 × 10⁻⁹", "step 1038 of 33, 97.90 %, 2.0 × 10⁻⁸")
     for wrong in (
