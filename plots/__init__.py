@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
 # The same thing has the same colour in all figures.
 TRAINING, VALIDATION = "C0", "C1"
+STEPS = "gradient steps"
 
 
 def use_style() -> None:
@@ -33,7 +34,7 @@ def use_style() -> None:
     matplotlib.style.use(STYLE_FILE)
 
 
-def new_figure(ylabel: str, xlabel: str = "gradient steps") -> tuple[Figure, Axes]:
+def new_figure(ylabel: str, xlabel: str = STEPS) -> tuple[Figure, Axes]:
     """Make a figure and let its axes be the current ones.
 
     Parameters
@@ -49,7 +50,14 @@ def new_figure(ylabel: str, xlabel: str = "gradient steps") -> tuple[Figure, Axe
 
     figure, axes = plt.subplots()
     axes.set(xlabel=xlabel, ylabel=ylabel)
+    if xlabel == STEPS:
+        axes.xaxis.set_major_formatter(lambda step, position: number(step, ",.0f"))
     return figure, axes
+
+
+def legend_above(figure: Figure, columns: int = 3) -> None:
+    """Explain the lines above the figure, where the legend hides none of them."""
+    figure.legend(loc="outside upper center", ncols=columns, frameon=False)
 
 
 def summary(trainer: BaseTrainer) -> dict[str, Any]:
@@ -119,7 +127,7 @@ def mark_early_stop(axes: Axes, trainer: BaseTrainer) -> None:
         best_step,
         color="0.45",
         linestyle=(0, (1, 1.5)),
-        label=f"best validation loss, step {best_step}",
+        label=f"kept, step {number(best_step, ',')}",
     )
     if trainer.ended == "early stop":
         axes.axvline(
@@ -127,7 +135,7 @@ def mark_early_stop(axes: Axes, trainer: BaseTrainer) -> None:
             color="0.2",
             linestyle=(0, (6, 2)),
             linewidth=1,
-            label=f"early stop, step {trainer.stop_step}",
+            label=f"early stop, step {number(trainer.stop_step, ',')}",
         )
 
 
@@ -181,7 +189,7 @@ def figure_run(
     limit_y(axes, ylim, (kept[f"train_{quantity}"], kept[f"val_{quantity}"]))
     mark_early_stop(axes, trainer)
     mark_cut_short(figure, [trainer])
-    axes.legend(loc="best" if quantity == "loss" else "lower right")
+    legend_above(figure)
     return figure
 
 
@@ -199,7 +207,11 @@ def figure_val_accuracies(trainers: Collection[BaseTrainer], ylim: tuple[float, 
     -------
     matplotlib.figure.Figure
     """
+    import matplotlib.pyplot as plt
+
     figure, axes = new_figure("validation accuracy")
+    # Training's colour is left out.
+    axes.set_prop_cycle(plt.rcParams["axes.prop_cycle"][1:])
     for trainer in trainers:
         accuracies = trainer.val_history["accuracy"]
         plot_loss(accuracies, trainer.name)
@@ -208,7 +220,7 @@ def figure_val_accuracies(trainers: Collection[BaseTrainer], ylim: tuple[float, 
     axes.plot([], [], "k|", markersize=8, label="end of the run")
     limit_y(axes, ylim, (summary(trainer)["val_accuracy"] for trainer in trainers))
     mark_cut_short(figure, trainers)
-    axes.legend(loc="lower right")
+    legend_above(figure, columns=5)
     return figure
 
 
@@ -278,7 +290,7 @@ def figure_norms(
     if optima:
         optima = dict(sorted(optima.items()))
         axes.plot(*zip(*optima.items(), strict=True), "s--", color="0.45", label="minimum of J")
-    axes.plot(list(penalised), list(penalised.values()), "o-", label="early stop")
+    axes.plot(list(penalised), list(penalised.values()), "o-", color=VALIDATION, label="early stop")
     below_left: dict[str, Any] = {
         "textcoords": "offset points",
         "ha": "right",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from numpy.typing import NDArray
 
-from plots import TRAINING, VALIDATION, new_figure
+from plots import TRAINING, VALIDATION, legend_above, new_figure
+from plots.numbers import number
 from study import evidence
 from study.runs import LAMBDA_OF, UNPENALISED
 
@@ -37,22 +38,23 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     axes.plot(history.index, history.val_loss, "-", color=VALIDATION, label="validation")
     losses: dict[int, float] = dict(zip(history.index, history.val_loss, strict=True))
     minimum = min(losses, key=losses.__getitem__)
-    axes.plot(minimum, losses[minimum], "kv", label=f"minimum, step {minimum}")
+    axes.plot(minimum, losses[minimum], "kv", label=f"minimum, step {number(minimum, ',')}")
     if best_step in losses:
-        axes.plot(best_step, losses[best_step], "ko", label=f"kept, step {best_step}")
+        axes.plot(best_step, losses[best_step], "ko", label=f"kept, step {number(best_step, ',')}")
     axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
-    late = history.val_loss[history.index > stop_step / 8]
+    # The steep start would take all of the height.
+    late = history.val_loss[history.index > stop_step / 4]
     span = late.max() - train.min()
     axes.set_ylim(train.min() - 0.05 * span, late.max() + 0.05 * span)
     axes.annotate(
-        f"early stop, step {stop_step}",
+        f"early stop, step {number(stop_step, ',')}",
         (stop_step, 0.97),
         xycoords=("data", "axes fraction"),
         xytext=(4, 0),
         textcoords="offset points",
         va="top",
     )
-    axes.legend(loc="center right")
+    legend_above(figure, columns=4)
     return figure
 
 
@@ -65,9 +67,9 @@ def figure_after_batches(profiles: Mapping[str, NDArray]) -> Figure:
         Means over the epochs, by the names of the runs.
     """
     figure, axes = new_figure("validation accuracy", xlabel="batch of the epoch")
-    for (name, profile), marker in zip(profiles.items(), "os^", strict=False):
-        axes.plot(profile, marker=marker, markersize=4, label=name)
-    axes.legend(loc="lower right")
+    for position, (name, profile) in enumerate(profiles.items(), start=1):
+        axes.plot(profile, f"C{position}o-", markersize=4, label=name)
+    legend_above(figure)
     return figure
 
 
@@ -104,8 +106,14 @@ def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
         over_lambda(axes, runs, optima, f"train_{quantity}", "0.7", "training")
         over_lambda(axes, runs, optima, f"val_{quantity}", VALIDATION, "validation")
         axes.set(xscale="log", xlabel="λ", ylabel=quantity)
-    left.set(ylabel="cross-entropy loss")
-    left.legend(loc="upper left")
+    left.set(ylabel="cross-entropy loss", yscale="log")
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter("{x:g}")
+    left.set_yticks([0.1, 0.2, 0.5, 1], minor=False)
+    left.set_yticks([0.3, 0.4, 0.7], minor=True)
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False
+    )
     return figure
 
 

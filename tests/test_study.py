@@ -16,6 +16,7 @@ import pytest
 
 import mnist
 import study
+from plots.numbers import number
 from study import __main__ as command_line
 from study import engine, evidence, figures, runs
 from study.runs import SHUFFLED, UNSHUFFLED, Task
@@ -361,9 +362,9 @@ def test_the_stored_evidence_has_the_numbers_of_a_new_computation(task):
 def test_figures_of_the_evidence_show_its_numbers():
     drawn = figures.draw(evidence.FOLDER)
     continued, over_lambda = drawn.values()
-    labels = [text.get_text() for text in continued.axes[0].get_legend().get_texts()]
+    labels = [text.get_text() for text in continued.legends[0].get_texts()]
     history = evidence.read_continued()[runs.UNPENALISED]
-    assert f"minimum, step {history.val_loss.idxmin()}" in labels
+    assert f"minimum, step {number(history.val_loss.idxmin(), ',')}" in labels
     lines = {line.get_label(): line.get_xydata() for line in over_lambda.axes[0].lines}
     optima = evidence.read_table("optima").sort_values("l2_reg_lambda")
     np.testing.assert_array_equal(lines["validation, optimum"][:, 1], optima.val_loss)
