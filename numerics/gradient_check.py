@@ -79,7 +79,7 @@ def check_gradient(
     finite = np.isfinite(size)
     if not finite.all():
         raise AssertionError(
-            f"{(~finite).sum()} of {w.size} weights have a gradient that is not finite, first of all"
+            f"{(~finite).sum()} of {w.size} weights have a gradient that is not finite, such as"
             f" {values_of(np.argmin(finite), grad, approximation)}"
         )
     difference = np.abs(grad - approximation)
