@@ -68,7 +68,7 @@ def figure_after_batches(profiles: Mapping[str, NDArray]) -> Figure:
     """
     figure, axes = new_figure("validation accuracy", xlabel="batch of the epoch")
     for position, (name, profile) in enumerate(profiles.items(), start=1):
-        axes.plot(profile, f"C{position}o-", markersize=4, label=name)
+        axes.plot(profile, f"C{position}{' os^'[position]}-", markersize=4, label=name)
     legend_above(figure)
     return figure
 
