@@ -79,8 +79,8 @@ def check_gradient(
     finite = np.isfinite(size)
     if not finite.all():
         raise AssertionError(
-            f"{(~finite).sum()} of {w.size} weights have a gradient that is not finite, first of"
-            f" all {values_of(np.argmin(finite), grad, approximation)}"
+            f"{(~finite).sum()} of {w.size} weights have a gradient that is not finite, such as"
+            f" {values_of(np.argmin(finite), grad, approximation)}"
         )
     difference = np.abs(grad - approximation)
     error = difference / np.maximum(size, SMALLEST_SCALE * size.max())

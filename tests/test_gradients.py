@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
+import math
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import scipy.special
 
 import task2a
 import task3a
+from numerics.gradient_check import EPSILON, check_gradient, takes_stacks
 
 NUM_IMAGES = 20
 
 
-class WrongSign(task2a.BinaryModel):
-    def backward(self, X, outputs, targets):
-        super().backward(X, outputs, targets)
-        self.grad = -self.grad
-
-
-class SumInsteadOfMean(task2a.BinaryModel):
-    def backward(self, X, outputs, targets):
-        super().backward(X, outputs, targets)
-        self.grad = self.grad * len(X)
-
-
-class NoPenalty(task3a.SoftmaxModel):
-    def backward(self, X, outputs, targets):
-        super().backward(X, outputs, targets)
-        self.grad = self.grad - 2 * self.l2_reg_lambda * self.w
-
-
-class NoPenaltyOfBias(task3a.SoftmaxModel):
-    def backward(self, X, outputs, targets):
-        super().backward(X, outputs, targets)
-        self.grad[-1] -= 2 * self.l2_reg_lambda * self.w[-1]
-
-
-class HalfThePenalty(task3a.SoftmaxModel):
-    def backward(self, X, outputs, targets):
-        super().backward(X, outputs, targets)
-        self.grad = self.grad - self.l2_reg_lambda * self.w
-
-
-class OneWrongWeight(task3a.SoftmaxModel):
-    def backward(self, X, outputs, targets):
-        super().backward(X, outputs, targets)
-        self.grad[400, 7] *= 1.01
+def assert_gradient_agrees(test, model, X, Y):
+    error, message = 0, ""
+    try:
+        error = test(model, X[:NUM_IMAGES], Y[:NUM_IMAGES])
+    except AssertionError as failure:
+        message = str(failure)
+    if message:
+        # It says it all. A traceback would show each array and function on the way.
+        pytest.fail(message, pytrace=False)
+    assert 0 < error <= 1e-6
 
 
 def with_random_weights(model, scale, rng):
@@ -53,51 +36,15 @@ def with_random_weights(model, scale, rng):
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.05, 0.3])
-def test_logistic_gradient_agrees_with_central_differences_for_every_weight(
-    binary_data, scale, rng
-):
-    X, Y = (part[:NUM_IMAGES] for part in binary_data[:2])
+def test_logistic_gradient_agrees_with_central_differences(binary_data, scale, rng):
     model = with_random_weights(task2a.BinaryModel(), scale, rng)
-    assert 0 < task2a.gradient_approximation_test(model, X, Y) <= 1e-6
+    assert_gradient_agrees(task2a.gradient_approximation_test, model, *binary_data[:2])
 
 
 @pytest.mark.parametrize(("l2_reg_lambda", "scale"), [(0, 0.0), (0, 0.1), (0.01, 0.1), (1, 0.1)])
-def test_softmax_gradient_agrees_with_central_differences_for_every_weight(
-    full_data, l2_reg_lambda, scale, rng
-):
-    X, Y = (part[:NUM_IMAGES] for part in full_data[:2])
+def test_softmax_gradient_agrees_with_central_differences(full_data, l2_reg_lambda, scale, rng):
     model = with_random_weights(task3a.SoftmaxModel(l2_reg_lambda), scale, rng)
-    assert 0 < task3a.gradient_approximation_test(model, X, Y) <= 1e-6
-
-
-@pytest.mark.parametrize("broken", [WrongSign, SumInsteadOfMean])
-def test_gradient_approximation_test_catches_a_wrong_logistic_gradient(binary_data, broken):
-    X, Y = (part[:10] for part in binary_data[:2])
-    with pytest.raises(AssertionError, match=r"w\[\d+, 0\]: backward gives .* differences give"):
-        task2a.gradient_approximation_test(broken(), X, Y)
-
-
-@pytest.mark.parametrize("broken", [NoPenalty, NoPenaltyOfBias, HalfThePenalty])
-def test_gradient_approximation_test_catches_a_wrong_penalty(full_data, broken, rng):
-    X, Y = (part[:10] for part in full_data[:2])
-    with pytest.raises(AssertionError, match=r"w\[\d+, \d\]"):
-        task3a.gradient_approximation_test(with_random_weights(broken(0.1), 0.1, rng), X, Y)
-
-
-def test_gradient_approximation_test_names_the_worst_weight(full_data, rng):
-    X, Y = (part[:10] for part in full_data[:2])
-    with pytest.raises(AssertionError, match=r"w\[400, 7\]: backward gives"):
-        task3a.gradient_approximation_test(with_random_weights(OneWrongWeight(0), 0.1, rng), X, Y)
-
-
-def test_gradient_approximation_test_leaves_the_weights_as_they_were(binary_data, rng):
-    X, Y = (part[:2] for part in binary_data[:2])
-    model = task2a.BinaryModel()
-    w = model.w = rng.normal(size=model.w.shape).astype(np.float32)
-    before = w.copy()
-    task2a.gradient_approximation_test(model, X, Y)
-    assert model.w is w
-    np.testing.assert_array_equal(w, before)
+    assert_gradient_agrees(task3a.gradient_approximation_test, model, *full_data[:2])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -112,3 +59,254 @@ def test_gradients_follow_the_dtype_of_the_weights(binary_data, full_data, dtype
         assert model.grad.shape == model.w.shape
         model.zero_grad()
         assert model.grad is None
+
+
+# The check itself: small models, whose gradient is right until a mistake is made on purpose.
+N, D, K = 8, 6, 3
+
+
+class SmallModel:
+    """Softmax regression on D inputs, whose `grad` is ``make_grad(of_loss, of_penalty)``."""
+
+    def __init__(self, make_grad=np.add, l2_reg_lambda=0.1):
+        self.make_grad = make_grad
+        self.l2_reg_lambda = l2_reg_lambda
+        self.w = np.random.default_rng(1).normal(size=(D, K))
+
+    def forward(self, X):
+        return scipy.special.softmax(X @ self.w, axis=-1)
+
+    def backward(self, X, outputs, targets):
+        of_loss = X.T @ (outputs - targets) / len(X)
+        self.grad = self.make_grad(of_loss, 2 * self.l2_reg_lambda * self.w)
+
+
+class SumsOverAxis1(SmallModel):
+    def forward(self, X):
+        e = np.exp(X @ self.w)
+        return e / np.sum(e, axis=1, keepdims=True)
+
+
+class AssertsShapes(SmallModel):
+    def forward(self, X):
+        assert self.w.shape == (D, K)
+        return super().forward(X)
+
+
+class UsesDot(SmallModel):
+    def forward(self, X):
+        return scipy.special.softmax(np.dot(X, self.w), axis=-1)
+
+
+class KeepsOutputs(SmallModel):
+    def forward(self, X):
+        self.outputs = super().forward(X)
+        return self.outputs
+
+    def backward(self, X, outputs, targets):
+        super().backward(X, self.outputs, targets)
+
+
+class IgnoresAWeight(SmallModel):
+    def forward(self, X):
+        used = np.ones((D, K))
+        used[2, 1] = 0
+        return scipy.special.softmax(X @ (self.w * used), axis=-1)
+
+
+MODELS = (SmallModel, SumsOverAxis1, AssertsShapes, UsesDot, KeepsOutputs)
+
+
+def check(model):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, D))
+    Y = np.eye(K)[rng.integers(K, size=N)]
+
+    def loss(targets, outputs):
+        return -np.sum(targets * np.log(outputs)) / len(targets)
+
+    return check_gradient(model, X, Y, loss, model.l2_reg_lambda)
+
+
+def failure_of(model):
+    with pytest.raises(AssertionError) as failure:
+        check(model)
+    return str(failure.value)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_check_takes_any_forward(model):
+    assert 0 < check(model()) <= 1e-6
+    assert "the wrong sign" in failure_of(model(lambda of_loss, of_penalty: -of_loss - of_penalty))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_weight_is_shifted_up_and_down_while_the_others_stay(model):
+    shifted = []
+
+    class Spy(model):
+        def forward(self, X):
+            shifted.extend(np.reshape(self.w, (-1, D, K)) - small_model.w)
+            return super().forward(X)
+
+    small_model = Spy()
+    check(small_model)
+    # What else was evaluated differs in many weights, or in none.
+    shifted = [shift for shift in shifted if np.count_nonzero(shift) == 1]
+    assert len(shifted) == 2 * D * K
+    np.testing.assert_allclose(np.max(shifted, axis=0), EPSILON, rtol=1e-9)
+    np.testing.assert_allclose(np.min(shifted, axis=0), -EPSILON, rtol=1e-9)
+
+
+def test_only_a_forward_that_gives_the_same_for_stacks_gets_stacks(binary_data, full_data):
+    assert takes_stacks(task2a.BinaryModel(), binary_data[0][:N])
+    assert takes_stacks(task3a.SoftmaxModel(0), full_data[0][:N])
+    for samples in (2, N):
+        X = np.random.default_rng(0).normal(size=(samples, D))
+        takers = [model for model in MODELS if takes_stacks(model(), X)]
+        assert takers == [SmallModel, KeepsOutputs]
+
+
+def test_check_finds_a_weight_that_forward_ignores():
+    assert failure_of(IgnoresAWeight(l2_reg_lambda=0)).startswith(
+        "1 of 18 weights is off, most of all w[2, 1]: backward gives"
+    )
+
+
+def test_check_names_the_weight_with_the_largest_absolute_difference():
+    def make_grad(of_loss, of_penalty):
+        grad = of_loss + of_penalty
+        tiny = np.unravel_index(np.argmin(np.abs(grad)), grad.shape)
+        grad[tiny] *= -1
+        grad[4, 2] += 0.25
+        return grad
+
+    message = failure_of(SmallModel(make_grad))
+    assert message.startswith("2 of 18 weights are off, most of all w[4, 2]: backward gives")
+    assert message.endswith("; the difference is 0.25")
+
+
+@pytest.mark.parametrize(
+    ("make_grad", "hint"),
+    [
+        (lambda c, r: -c - r, "the gradient has the wrong sign"),
+        (lambda c, r: N * (c + r), "the gradient is 8 times too large: its 1/N is missing"),
+        (lambda c, r: 3 * (c + r), "the gradient is 3 times what it should be"),
+        (lambda c, r: -c + r, "the gradient of the loss has the wrong sign"),
+        (lambda c, r: N * c + r, "the gradient of the loss is 8 times too large: its 1/N is missi"),
+        (lambda c, r: c / N + r, "the gradient of the loss is 8 times too small: it is divided by"),
+        (lambda c, r: c, "the gradient 2λw of the penalty λ Σ w² is missing"),
+        (lambda c, r: c + r / 2, "the gradient 2λw of the penalty λ Σ w² is half of what it"),
+        (lambda c, r: c + 2 * r, "the gradient 2λw of the penalty λ Σ w² is twice what it"),
+        (lambda c, r: c - r, "the gradient 2λw of the penalty λ Σ w² has the wrong sign"),
+        (lambda c, r: c + r / N, "the gradient 2λw of the penalty λ Σ w² is 8 times too small"),
+        (lambda c, r: -c, "the gradient of the loss has the wrong sign and the gradient 2λw of"),
+    ],
+)
+def test_check_says_what_the_difference_looks_like(make_grad, hint):
+    assert f"; it looks as if {hint}" in failure_of(SmallModel(make_grad))
+
+
+def test_check_says_that_there_is_a_penalty_though_lambda_is_zero():
+    model = SmallModel(l2_reg_lambda=0)
+    model.make_grad = lambda of_loss, _: of_loss + 0.2 * model.w
+    assert failure_of(model).endswith("the penalty λ Σ w² is 0.2 w, but λ is 0")
+
+
+def test_check_says_that_only_the_bias_is_off():
+    def without_penalty_of_bias(of_loss, of_penalty):
+        return of_loss + of_penalty * (np.arange(D)[:, np.newaxis] < D - 1)
+
+    message = failure_of(SmallModel(without_penalty_of_bias))
+    assert message.startswith("3 of 18 weights are off, most of all w[5, ")
+    assert message.endswith("all of them are in the last row of w, the bias")
+
+
+def test_check_explains_nothing_that_no_formula_explains():
+    noise = np.random.default_rng(2).normal(size=(D, K))
+    assert "looks as if" not in failure_of(SmallModel(lambda c, r: c + r + noise))
+
+
+@pytest.mark.parametrize(
+    ("make_grad", "what"),
+    [
+        (lambda c, r: c.T, "grad has shape (3, 6) after backward"),
+        (lambda c, r: c[:, 0], "grad has shape (6,) after backward"),
+        (lambda c, r: None, "grad is None after backward"),
+    ],
+)
+def test_check_says_both_shapes_of_a_gradient_of_the_wrong_shape(make_grad, what):
+    assert failure_of(SmallModel(make_grad)) == f"{what}; expected (6, 3), the shape of w"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_check_counts_gradients_that_are_not_finite(value):
+    message = failure_of(SmallModel(lambda c, r: np.where(np.arange(K) == 1, value, c + r)))
+    assert message.startswith(
+        "6 of 18 weights have a gradient that is not finite, such as w[0, 1]: backward gives"
+        f" {value}, central differences give "
+    )
+
+
+def test_check_leaves_the_weights_as_they_were():
+    for make_grad in (np.add, np.subtract):
+        model = SmallModel(make_grad)
+        w = model.w = model.w.astype(np.float32)
+        before = w.copy()
+        try:
+            check(model)
+        except AssertionError:
+            assert make_grad is np.subtract
+        assert model.w is w
+        np.testing.assert_array_equal(w, before)
+
+
+# What people see of a failure.
+@pytest.fixture
+def wrong_sign(monkeypatch):
+    for model in (task2a.BinaryModel, task3a.SoftmaxModel):
+        backward = model.backward
+
+        def backward_with_wrong_sign(self, X, outputs, targets, backward=backward):
+            backward(self, X, outputs, targets)
+            self.grad = -self.grad
+
+        monkeypatch.setattr(model, "backward", backward_with_wrong_sign)
+
+
+@pytest.mark.usefixtures("wrong_sign")
+@pytest.mark.parametrize(("script", "passed"), [(task2a, 3), (task3a, 3)])
+def test_script_prints_a_line_for_each_failed_check(capsys, script, passed):
+    assert script.main([]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["passed"] * passed + ["failed"] * 2
+    assert all(line.endswith("the gradient has the wrong sign") for line in lines[passed:])
+
+
+@pytest.mark.usefixtures("wrong_sign")
+def test_script_prints_failed_checks_with_quiet_too(capsys):
+    assert task2a.main(["--quiet"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["failed", "failed"]
+
+
+def test_pytest_shows_a_wrong_gradient_in_a_screenful(tmp_path):
+    (tmp_path / "missing_mean.py").write_text(
+        "import task3a\n"
+        "backward = task3a.SoftmaxModel.backward\n"
+        "def backward_without_mean(self, X, outputs, targets):\n"
+        "    backward(self, X, outputs, targets)\n"
+        "    self.grad *= len(X)\n"
+        "task3a.SoftmaxModel.backward = backward_without_mean\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "missing_mean", "-k", "agrees"]
+    shown = subprocess.run(
+        [*command, __file__],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "80"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    ).stdout
+    assert "4 failed, 3 passed" in shown
+    assert shown.count("the gradient is 20 times too large: its 1/N is missing") == 4
+    assert sum(max(1, math.ceil(len(line) / 80)) for line in shown.splitlines()) <= 40
