@@ -291,12 +291,12 @@ def test_script_prints_failed_checks_with_quiet_too(capsys):
 
 def test_pytest_shows_a_wrong_gradient_in_a_screenful(tmp_path):
     (tmp_path / "missing_mean.py").write_text(
-        "import task3a\n"
+        "import task2a\n"
         "def backward_without_mean(self, X, outputs, targets):\n"
-        "    self.grad = X.T @ (outputs - targets) + 2 * self.l2_reg_lambda * self.w\n"
-        "task3a.SoftmaxModel.backward = backward_without_mean\n"
+        "    self.grad = X.T @ (outputs - targets)\n"
+        "task2a.BinaryModel.backward = backward_without_mean\n"
     )
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "missing_mean", "-k", "softmax_g"]
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "missing_mean", "-k", "logistic_g"]
     shown = subprocess.run(
         [*command, __file__],
         env={**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "80"},
@@ -304,6 +304,6 @@ def test_pytest_shows_a_wrong_gradient_in_a_screenful(tmp_path):
         text=True,
         check=False,
     ).stdout
-    assert "4 failed" in shown
-    assert shown.count("is 20 times too large: its 1/N is missing") == 4
+    assert "3 failed" in shown
+    assert shown.count("is 20 times too large: its 1/N is missing") == 3
     assert sum(max(1, math.ceil(len(line) / 80)) for line in shown.splitlines()) <= 40
