@@ -12,7 +12,9 @@ says what one sees); see `plots.display.show_figure`.
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import sys
 import tempfile
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
@@ -39,6 +41,8 @@ MARKDOWN = (
     "+lists_without_preceding_blankline+pipe_tables+raw_tex+smart+strikeout+tex_math_dollars"
 )
 
+# What Typst says, in PDF/UA, of a character for which there is no font.
+MISSING_CHARACTER = re.compile(r'the text `"(.+?)"` could not be displayed')
 CAPTION_KEYS = ("figure_number", "figure_caption", "figure_alt")
 IMAGES = {"image/svg+xml": ".svg", "image/png": ".png", "image/jpeg": ".jpg"}
 
@@ -260,7 +264,7 @@ class PandocExporter(MarkdownExporter):
         markdown, resources = super().from_notebook_node(nb, resources, **kw)
         metadata = [("title", resources["metadata"].get("name", "Report")), ("lang", "en")]
         metadata += [("author", author["name"]) for author in nb.metadata.get("authors", [])]
-        metadata += [("date", nb.metadata[key]) for key in ("date",) if key in nb.metadata]
+        metadata += [(key, nb.metadata[key]) for key in ("subtitle", "date") if key in nb.metadata]
         document = _pandoc(
             markdown,
             reader=MARKDOWN,
@@ -297,22 +301,41 @@ class TypstPDFExporter(PandocExporter):
         """
         with tempfile.TemporaryDirectory(prefix="report-") as folder:
             document, alt, resources = self.to_document(nb, folder, resources, **kw)
-            options = ["--standalone", "--variable=template=report.typ"]
+            options = [
+                "--standalone",
+                "--variable=template=report.typ",
+                f"--lua-filter={STYLES / 'formulas.lua'}",
+            ]
             source = _pandoc(document, reader="json", writer="typst", options=options)
+            for name, text in alt.items():
+                # pandoc's Typst writer drops the alternative texts.
+                described = f'image("{name}", alt: {json.dumps(text, ensure_ascii=False)}'
+                source = source.replace(f'image("{name}"', described)
             main = Path(folder) / "main.typ"
             main.write_text(source, encoding="utf-8")
             shutil.copy(STYLES / "report.typ", folder)
-            return self.compile(main, alt), resources
+            return self.compile(main), resources
 
-    def compile(self, main: Path, alt: dict[str, str]) -> bytes:
-        """Let Typst make the PDF; raise an `ExportError` with its diagnostic if it cannot."""
+    def compile(self, main: Path) -> bytes:
+        """Let Typst make a PDF that is accessible (PDF/UA), if there are fonts for all characters.
+
+        The fonts that come with Typst set the same pages on every machine; those of the system are
+        asked for what is missing there. Raises an `ExportError` with Typst's diagnostic.
+        """
         import typst
 
+        accessible = {"root": main.parent, "pdf_standards": "ua-1"}
         try:
-            # pandoc's Typst writer drops the alternative texts; report.typ looks them up.
-            return typst.compile(main, root=main.parent, ignore_system_fonts=True, sys_inputs=alt)
+            return typst.compile(main, ignore_system_fonts=True, **accessible)
         except typst.TypstError as error:
-            raise ExportError(f"Typst: {one_line(error.diagnostic or error)}") from error
+            if not MISSING_CHARACTER.search(error.diagnostic):
+                raise ExportError(f"Typst: {one_line(error.diagnostic or error)}") from error
+        try:
+            return typst.compile(main, **accessible)
+        except typst.TypstError as error:
+            missing = "".join(dict.fromkeys(MISSING_CHARACTER.findall(error.diagnostic)))
+        print(f"warning: no font here has the characters {missing}", file=sys.stderr)
+        return typst.compile(main, root=main.parent)
 
 
 class StandaloneHTMLExporter(PandocExporter):

@@ -155,11 +155,15 @@ def test_no_number_of_the_runs_is_typed_into_the_text(stored):
 
 
 def test_the_stored_outputs_have_no_trace_of_streams_or_of_the_machine(stored):
-    for cell in code_cells(stored):
+    without_images = copy.deepcopy(stored)
+    for cell in code_cells(without_images):
         for output in cell.outputs:
             assert output.output_type == "display_data"
+            # In base64 any four letters may come together.
+            for kind in ("application/pdf", "image/png"):
+                output.data.pop(kind, None)
         assert "execution" not in cell.metadata
-    text = (ROOT / "report.ipynb").read_text(encoding="utf-8")
+    text = nbformat.writes(without_images)
     for trace in (str(ROOT), str(Path.home()) + "/", "site-packages", "it/s", "\\u001b"):
         assert trace not in text
 

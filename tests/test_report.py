@@ -6,6 +6,7 @@ import html.parser
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +124,12 @@ def structure(node):
         yield node
         if "/K" in node:
             yield from structure(node["/K"])
+
+
+def alternatives_of(pdf, kind):
+    """List the alternative texts of the tags of a kind: /Figure or /Formula."""
+    tags = structure(pdf.trailer["/Root"]["/StructTreeRoot"]["/K"])
+    return [node["/Alt"] for node in tags if node["/S"] == kind and "/Alt" in node]
 
 
 # --- a good report ---------------------------------------------------------------------------
@@ -247,9 +254,7 @@ def test_pdf_is_tagged_english_and_has_the_title(pdf):
 
 
 def test_pdf_figures_are_vectors_with_alternative_text(pdf):
-    tags = structure(pdf.trailer["/Root"]["/StructTreeRoot"]["/K"])
-    alternatives = [node["/Alt"] for node in tags if "/Alt" in node]
-    assert alternatives == [ALT, "another box"]
+    assert alternatives_of(pdf, "/Figure") == [ALT, "another box"]
     assert [image for sheet in pdf.pages for image in sheet.images] == []
 
 
@@ -387,8 +392,7 @@ def test_the_report_itself_is_exported_whole(tmp_path):
                 assert letters(words) in found
         for number in range(1, len(captions) + 1):
             assert f"Figure{number}" in found
-    tags = structure(pdf.trailer["/Root"]["/StructTreeRoot"]["/K"])
-    assert [node["/Alt"] for node in tags if "/Alt" in node] == alternatives
+    assert alternatives_of(pdf, "/Figure") == alternatives
     assert [image["alt"] for image in page.all("img")] == alternatives
 
 
@@ -572,6 +576,8 @@ def test_a_missing_output_folder_is_made(good, tmp_path):
 
 
 def test_typst_failure(run, good, old_report, tmp_path, monkeypatch):
+    for style in exporters.STYLES.glob("*.lua"):
+        shutil.copy(style, tmp_path)
     (tmp_path / "report.typ").write_text('#let conf(..unused) = panic("no such look")')
     monkeypatch.setattr(exporters, "STYLES", tmp_path)
     message = run(good, "--no-execute", "--output-dir", old_report)
