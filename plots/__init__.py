@@ -25,6 +25,8 @@ STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
 # The same thing has the same colour in all figures.
 TRAINING, VALIDATION = "C0", "C1"
 STEPS = "gradient steps"
+# The smallest λ that has a colour of its own.
+SMALLEST_LAMBDA = 1e-5
 
 
 def use_style() -> None:
@@ -53,6 +55,24 @@ def new_figure(ylabel: str, xlabel: str = STEPS) -> tuple[Figure, Axes]:
     if xlabel == STEPS:
         axes.xaxis.set_major_formatter(lambda step, position: number(step, ",.0f"))
     return figure, axes
+
+
+def color_of(l2_reg_lambda: float) -> tuple[float, ...] | str:
+    """Give each λ its own colour: black for 0, then the lighter, the larger λ is."""
+    import matplotlib
+
+    if l2_reg_lambda == 0:
+        return "black"
+    shade = 1 - math.log(l2_reg_lambda) / math.log(SMALLEST_LAMBDA)
+    return matplotlib.colormaps["viridis"](0.75 * min(max(shade, 0), 1))
+
+
+def label_end(
+    axes: Axes, x: float, y: float, text: str, color: Any = "0.15", points: float = -1
+) -> None:
+    """Write what a line is beside its end (x, y), so many points above it or, if < 0, below it."""
+    side: dict[str, Any] = {"va": "top" if points < 0 else "bottom", "xytext": (4, points)}
+    axes.annotate(text, (x, y), textcoords="offset points", color=color, **side)
 
 
 def legend_above(figure: Figure, columns: int = 3) -> None:
@@ -207,20 +227,24 @@ def figure_val_accuracies(trainers: Collection[BaseTrainer], ylim: tuple[float, 
     -------
     matplotlib.figure.Figure
     """
-    import matplotlib.pyplot as plt
-
     figure, axes = new_figure("validation accuracy")
-    # Training's colour is left out.
-    axes.set_prop_cycle(plt.rcParams["axes.prop_cycle"][1:])
-    for trainer in trainers:
-        accuracies = trainer.val_history["accuracy"]
-        plot_loss(accuracies, trainer.name)
-        last = max(accuracies)
-        axes.plot(last, accuracies[last], "k|", markersize=12)
-    axes.plot([], [], "k|", markersize=8, label="end of the run")
+    for position, trainer in enumerate(trainers):
+        l2_reg_lambda = getattr(trainer.model, "l2_reg_lambda", None)
+        # Training's colour is left out.
+        color = f"C{position + 1}" if l2_reg_lambda is None else color_of(l2_reg_lambda)
+        accuracies, style = trainer.val_history["accuracy"], ("-", "--")[position % 2]
+        axes.plot(accuracies.keys(), accuracies.values(), style, color=color, label=trainer.name)
+        end = max(accuracies), accuracies[max(accuracies)]
+        axes.plot(*end, "|", color=color, markersize=12)
+        if l2_reg_lambda is not None:
+            label_end(axes, *end, trainer.name)
+    if l2_reg_lambda is None:
+        axes.plot([], [], "|", color="0.15", markersize=8, label="end of the run")
+        legend_above(figure)
+    else:
+        axes.margins(x=0.13)
     limit_y(axes, ylim, (summary(trainer)["val_accuracy"] for trainer in trainers))
     mark_cut_short(figure, trainers)
-    legend_above(figure, columns=5)
     return figure
 
 
@@ -244,9 +268,9 @@ def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrain
 
     num_classes = next(iter(weights.values())).shape[1]
     figure, grid = plt.subplots(
-        len(weights), num_classes, figsize=(6.2, 0.62 * len(weights) + 0.25), squeeze=False
+        len(weights), num_classes, figsize=(6.2, 0.6 * len(weights) + 0.2), squeeze=False
     )
-    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.02, wspace=0, hspace=0)
+    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     for k, axes in enumerate(grid[0]):
         axes.set_title(f"{k}")
     for row, (name, w) in zip(grid, weights.items(), strict=True):
@@ -259,7 +283,8 @@ def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrain
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name)
-        figure.colorbar(image, ax=row, aspect=8, pad=0.01)
+        bar = figure.colorbar(image, ax=row, aspect=9, pad=0.01, ticks=[-limit, 0, limit])
+        bar.ax.yaxis.set_major_formatter(lambda value, position: number(value, ".2g"))
     mark_cut_short(figure, trainers)
     return figure
 
@@ -289,22 +314,24 @@ def figure_norms(
     penalised = {value: norm for value, norm in sorted(norms.items()) if value > 0}
     if optima:
         optima = dict(sorted(optima.items()))
-        axes.plot(*zip(*optima.items(), strict=True), "s--", color="0.45", label="minimum of J")
-    axes.plot(list(penalised), list(penalised.values()), "o-", color=VALIDATION, label="early stop")
-    below_left: dict[str, Any] = {
-        "textcoords": "offset points",
-        "ha": "right",
-        "va": "top",
-        "xytext": (-4, -5),
-    }
+        axes.plot(*zip(*optima.items(), strict=True), "s--", color="0.45", markersize=4)
+        label_end(axes, *next(iter(optima.items())), "minimum of J", points=1)
+    axes.plot(list(penalised), list(penalised.values()), "k-")
     for l2_reg_lambda, norm in penalised.items():
-        axes.annotate(number(norm, ".3g"), (l2_reg_lambda, norm), **below_left)
+        axes.plot(l2_reg_lambda, norm, "o", color=color_of(l2_reg_lambda), markeredgecolor="black")
+        text = number(norm, ".3g")
+        below_left: dict[str, Any] = {"ha": "right", "va": "top", "xytext": (-4, -5)}
+        axes.annotate(text, (l2_reg_lambda, norm), textcoords="offset points", **below_left)
     if 0 in norms:
-        axes.axhline(norms[0], color="0.3", linestyle="--")
-        place: dict[str, Any] = {"xy": (1, norms[0]), "xycoords": ("axes fraction", "data")}
-        axes.annotate(f"λ = 0: {number(norms[0], '.3g')}", **place, **below_left)
-    if optima:
-        axes.legend(loc="upper right")
-    axes.margins(x=0.12, y=0.12)
+        axes.axhline(norms[0], color=color_of(0), linestyle=(0, (1, 3)), linewidth=1)
+        place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right"}
+        axes.annotate(
+            f"λ = 0, early stop: {number(norms[0], '.3g')}",
+            (1, norms[0]),
+            textcoords="offset points",
+            xytext=(-4, 3),
+            **place,
+        )
+    axes.margins(x=0.12, y=0.14)
     mark_cut_short(figure, trainers)
     return figure

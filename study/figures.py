@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from plots import TRAINING, VALIDATION, legend_above, new_figure
+from plots import TRAINING, VALIDATION, label_end, legend_above, new_figure
 from plots.numbers import number
 from study import evidence
 from study.runs import LAMBDA_OF, UNPENALISED
@@ -33,28 +34,26 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
         Of the same run with early stopping.
     """
     figure, axes = new_figure("cross-entropy loss")
-    train = history.train_loss.rolling(VALIDATIONS_TO_AVERAGE, center=True).mean()
-    axes.plot(history.index, train, color=TRAINING, label="training")
-    axes.plot(history.index, history.val_loss, "-", color=VALIDATION, label="validation")
-    losses: dict[int, float] = dict(zip(history.index, history.val_loss, strict=True))
-    minimum = min(losses, key=losses.__getitem__)
-    axes.plot(minimum, losses[minimum], "kv", label=f"minimum, step {number(minimum, ',')}")
-    if best_step in losses:
-        axes.plot(best_step, losses[best_step], "ko", label=f"kept, step {number(best_step, ',')}")
+    train = history.train_loss.rolling(VALIDATIONS_TO_AVERAGE, center=True).mean().dropna()
+    for losses, color, name in (
+        (train, TRAINING, "training"),
+        (history.val_loss, VALIDATION, "validation"),
+    ):
+        axes.plot(losses.index, losses, "-", color=color)
+        label_end(axes, losses.index[-1], losses.iloc[-1], name, color, points=3)
+    marks = {"minimum": (history.val_loss.idxmin(), "kv"), "kept": (best_step, "ko")}
+    for what, (step, look) in marks.items():
+        label = f"{what}, step {number(step, ',')}"
+        axes.plot(step, history.val_loss[step], look)
+        label_end(axes, step, history.val_loss[step], label, points=6)
     axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
     # The steep start would take all of the height.
     late = history.val_loss[history.index > stop_step / 4]
     span = late.max() - train.min()
     axes.set_ylim(train.min() - 0.05 * span, late.max() + 0.05 * span)
-    axes.annotate(
-        f"early stop, step {number(stop_step, ',')}",
-        (stop_step, 0.97),
-        xycoords=("data", "axes fraction"),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="top",
-    )
-    legend_above(figure, columns=4)
+    label = f"early stop, step {number(stop_step, ',')}"
+    label_end(axes, stop_step, axes.get_ylim()[1], label)
+    axes.margins(x=0.12)
     return figure
 
 
@@ -74,12 +73,12 @@ def figure_after_batches(profiles: Mapping[str, NDArray]) -> Figure:
 
 
 def over_lambda(
-    axes: Axes, runs: pd.DataFrame, optima: pd.DataFrame, column: str, color: str, label: str
+    axes: Axes, runs: pd.DataFrame, optima: pd.DataFrame, column: str, color: str
 ) -> None:
-    """Draw a column against λ: filled marks for early-stopped runs, a line for the optima."""
+    """Draw a column against λ: circles for early-stopped runs, a line for the optima."""
     early = runs[runs.configuration != UNPENALISED].groupby("l2_reg_lambda")[column].mean()
-    axes.plot(optima.l2_reg_lambda, optima[column], "-", color=color, label=f"{label}, optimum")
-    axes.plot(early.index, early, "o:", color=color, label=f"{label}, early stop")
+    axes.plot(optima.l2_reg_lambda, optima[column], "-", color=color)
+    axes.plot(early.index, early, "o:", color=color)
     plain = runs.loc[runs.configuration == UNPENALISED, column].mean()
     axes.axhline(plain, color=color, linestyle=(0, (1, 3)), linewidth=1)
 
@@ -100,20 +99,26 @@ def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     """
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.2, 2.7))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6.2, 3))
     runs, optima = with_lambda(runs), optima.sort_values("l2_reg_lambda")
     for axes, quantity in ((left, "loss"), (right, "accuracy")):
-        over_lambda(axes, runs, optima, f"train_{quantity}", "0.7", "training")
-        over_lambda(axes, runs, optima, f"val_{quantity}", VALIDATION, "validation")
+        over_lambda(axes, runs, optima, f"train_{quantity}", "0.6")
+        over_lambda(axes, runs, optima, f"val_{quantity}", VALIDATION)
         axes.set(xscale="log", xlabel="λ", ylabel=quantity)
+        axes.set_xticks(10.0 ** np.arange(-5, 1))
+    weakest = optima.iloc[0]
+    label_end(left, weakest.l2_reg_lambda, weakest.val_loss, "validation", VALIDATION, 1)
+    label_end(left, weakest.l2_reg_lambda, weakest.train_loss, "training", "0.4")
     left.set(ylabel="cross-entropy loss", yscale="log")
+    left.set_yticks([0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1], minor=False)
+    left.set_yticks([], minor=True)
     left.yaxis.set_major_formatter("{x:g}")
-    left.yaxis.set_minor_formatter("{x:g}")
-    left.set_yticks([0.1, 0.2, 0.5, 1], minor=False)
-    left.set_yticks([0.3, 0.4, 0.7], minor=True)
-    figure.legend(
-        *left.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False
+    looks = {"minimum of J": "k-", "early stop": "ko:"}
+    handles = [right.plot([], [], look, label=label)[0] for label, look in looks.items()]
+    handles += right.plot(
+        [], [], "k", linestyle=(0, (1, 3)), linewidth=1, label="early stop, λ = 0"
     )
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
     return figure
 
 
