@@ -233,7 +233,7 @@ def figure_val_accuracies(trainers: Collection[BaseTrainer], ylim: tuple[float, 
         # Training's colour is left out.
         color = f"C{position + 1}" if l2_reg_lambda is None else color_of(l2_reg_lambda)
         accuracies, style = trainer.val_history["accuracy"], ("-", "--")[position % 2]
-        axes.plot(accuracies.keys(), accuracies.values(), style, color=color, label=trainer.name)
+        axes.plot(*zip(*accuracies.items(), strict=True), style, color=color, label=trainer.name)
         end = max(accuracies), accuracies[max(accuracies)]
         axes.plot(*end, "|", color=color, markersize=12)
         if l2_reg_lambda is not None:

@@ -20,8 +20,10 @@ def number(value: float, spec: str = "") -> str:
     Returns
     -------
     str
-        With a proper minus: ``−0.07``, ``20 000``, ``97.60 %``, ``7.8 × 10⁻⁹``.
+        With a proper minus: ``−0.07``, ``20 000``, ``97.60 %``, ``7.8 × 10⁻⁹``; a dash for NaN.
     """
+    if value != value:
+        return "–"
     digits, _, exponent = format(value, spec).replace("%", ",%").partition("e")
     text = digits.replace(",", THIN_SPACE).replace("-", "−")
     return f"{text} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}" if exponent else text

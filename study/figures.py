@@ -41,11 +41,11 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     ):
         axes.plot(losses.index, losses, "-", color=color)
         label_end(axes, losses.index[-1], losses.iloc[-1], name, color, points=3)
-    marks = {"minimum": (history.val_loss.idxmin(), "kv"), "kept": (best_step, "ko")}
-    for what, (step, look) in marks.items():
-        label = f"{what}, step {number(step, ',')}"
-        axes.plot(step, history.val_loss[step], look)
-        label_end(axes, step, history.val_loss[step], label, points=6)
+    val_losses: dict[int, float] = history.val_loss.to_dict()  # type: ignore[assignment]
+    minimum = min(val_losses, key=val_losses.__getitem__)
+    for what, step, look in (("minimum", minimum, "kv"), ("kept", best_step, "ko")):
+        axes.plot(step, val_losses[step], look)
+        label_end(axes, step, val_losses[step], f"{what}, step {number(step, ',')}", points=6)
     axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
     # The steep start would take all of the height.
     late = history.val_loss[history.index > stop_step / 4]
