@@ -1,13 +1,15 @@
 """The stored evidence: tables and curves that the study writes and the report reads.
 
-`runs.csv`, `averaged.csv`, `optima.csv` have a row for each model, `differences.csv` one for each
-comparison; `continued.npz` holds histories, `right.npz` which validation images are right.
+Each kind of task has a table with a row for each model, and `differences.csv` has one for each
+comparison. `histories.npz` holds the curves of the continued runs, `right.npz` which images are
+right.
 """
 
 from __future__ import annotations
 
 import cli
 
+import collections
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +23,13 @@ from study.runs import NUM_BLOCKS, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED,
 from study.statistics import difference
 
 FOLDER = Path(__file__).resolve().parent / "evidence"
-KINDS = {"run": "runs", "averaged": "averaged", "optimum": "optima"}
+TABLES = {
+    "run": "runs",
+    "continued": "continued",
+    "averaged": "averaged",
+    "optimum": "optima",
+    "cross-fitted": "cross_fitted",
+}
 PARTS = ("val", "held_out")
 
 
@@ -31,64 +39,63 @@ def tables(results: Mapping[Task, Result]) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to pandas.DataFrame
-        "runs", "averaged" and "optima", in the order of configuration, block and seed, and
-        "differences".
+        One for each of `TABLES`, in the order of configuration, block and seed, and "differences".
     """
-    found = {}
-    for kind, name in KINDS.items():
+    found = {"differences": differences(results)}
+    for kind, name in TABLES.items():
         rows = [
             {"configuration": task.configuration, "block": task.block, "seed": task.seed}
             | {key: value for key, value in result.items() if np.ndim(value) == 0}
-            for task, result in results.items()
+            for task, result in sorted(results.items())
             if task.kind == kind
         ]
-        table = pd.DataFrame(rows)
-        if rows:
-            table = table.sort_values(["configuration", "block", "seed"], ignore_index=True)
-        found[name] = table.drop(columns=["block", "seed"]) if kind == "optimum" and rows else table
-    return found | {"differences": differences(results)}
-
-
-def right(
-    results: Mapping[Task, Result], kind: str, configuration: str, block: int, part: str
-) -> dict[int, NDArray[np.bool_]]:
-    """Collect which images of a part the models of a configuration have right, by seed."""
-    chosen = (kind, configuration, block)
-    return {
-        task.seed: result[f"{part}_right"]
-        for task, result in sorted(results.items())
-        if (task.kind, task.configuration, task.block) == chosen
-    }
+        found[name] = pd.DataFrame(rows)
+    return found
 
 
 def differences(results: Mapping[Task, Result]) -> pd.DataFrame:
-    """Compare what can be compared: each λ with λ = 0, shuffled with fixed order, optima with runs.
+    """Compare what can be compared: each λ with λ = 0, shuffled with fixed order, optima with both.
 
     Returns
     -------
     pandas.DataFrame
-        Columns kind, configuration, reference, block, images, seeds, and those of
+        Columns kind, configuration, reference_kind, reference, block, images, seeds, and those of
         `study.statistics.Difference`, as fractions of all images.
     """
-    comparisons = [("run", name, UNPENALISED, b) for name in PENALISED for b in range(NUM_BLOCKS)]
-    comparisons.append(("run", SHUFFLED, UNSHUFFLED, 0))
-    optima = sorted({task.configuration for task in results if task.kind == "optimum"})
-    comparisons += [("optimum", name, UNPENALISED, 0) for name in optima]
+    models: dict[tuple, dict[int, Result]] = collections.defaultdict(dict)
+    for task, result in results.items():
+        models[task.kind, task.configuration, task.block][task.seed] = result
+    comparisons = [
+        (("run", name, block), ("run", UNPENALISED, block))
+        for name in PENALISED
+        for block in range(NUM_BLOCKS)
+    ]
+    comparisons.append((("run", SHUFFLED, 0), ("run", UNSHUFFLED, 0)))
+    for model in sorted(models):
+        if model[0] == "optimum":
+            for kind in ("run", "continued"):
+                comparisons.append((model, (kind, UNPENALISED, model[2])))
     rows = []
-    for kind, name, reference, block in comparisons:
-        for part in PARTS:
-            ours = right(results, kind, name, block, part)
-            others = right(results, "run", reference, block, part)
-            # There is one optimum, whatever the seed.
-            seeds = sorted(others if kind == "optimum" and ours else ours.keys() & others.keys())
-            if len(seeds) < 2:
-                continue
-            found = difference(
-                np.array([ours[0 if kind == "optimum" else seed] for seed in seeds]),
-                np.array([others[seed] for seed in seeds]),
+    for model, reference in comparisons:
+        ours, others = models[model], models[reference]
+        if model[0] == "optimum":
+            ours = dict.fromkeys(others, ours[0])  # There is one, whatever the seed.
+        seeds = sorted(ours.keys() & others.keys())
+        for part in PARTS if seeds else ():
+            right, right_other = (
+                np.array([of_seed[seed][f"{part}_right"] for seed in seeds])
+                for of_seed in (ours, others)
             )
-            place = {"kind": kind, "configuration": name, "reference": reference, "block": block}
-            rows.append({**place, "images": part, "seeds": len(seeds), **found._asdict()})
+            place = {
+                "kind": model[0],
+                "configuration": model[1],
+                "reference_kind": reference[0],
+                "reference": reference[1],
+                "block": model[2],
+                "images": part,
+                "seeds": len(seeds),
+            }
+            rows.append(place | difference(right, right_other)._asdict())
     return pd.DataFrame(rows)
 
 
@@ -105,34 +112,48 @@ def write(results: Mapping[Task, Result], folder: Path) -> list[Path]:
     list of pathlib.Path
         The files.
     """
-    continued: dict[str, Any] = {}
+    histories: dict[str, Any] = {}
     bits: dict[str, Any] = {}
     for task, result in sorted(results.items()):
-        if task.kind == "continued":
-            for key, values in result.items():
-                kind = np.int32 if key == "step" else np.float32
-                continued[f"{task.configuration}/{key}"] = np.asarray(values, kind)
-        elif task.kind == "run" and task.block == 0:
-            bits[f"{task.configuration}/images"] = len(result["val_right"])
-            bits[f"{task.configuration}/{task.seed}"] = np.packbits(result["val_right"])
+        for key, values in result.items():
+            what, _, name = key.partition("_")
+            if what == "history":
+                kind = np.int32 if name == "step" else np.float32
+                histories[f"{task.configuration}/{name}"] = values.astype(kind)
+            elif key in ("val_right", "held_out_right"):
+                group = f"{task.kind} {task.configuration} {task.block} {key}"
+                bits.setdefault(f"{group}/images", len(values))
+                # Runs of one kind are right about nearly the same images: zeros take no space.
+                first = bits.setdefault(f"{group}/first", np.packbits(values))
+                bits[f"{group}/{task.seed}"] = np.packbits(values) ^ first
     paths = []
     # The files take their names when the stack closes, that is, when all are complete.
     with contextlib.ExitStack() as stack:
         for name, table in tables(results).items():
             paths.append(folder / f"{name}.csv")
             table.to_csv(stack.enter_context(cli.atomic_path(paths[-1])), index=False)
-        for name, arrays in (("continued", continued), ("right", bits)):
+        for name, arrays in (("histories", histories), ("right", bits)):
             paths.append(folder / f"{name}.npz")
             np.savez_compressed(stack.enter_context(cli.atomic_path(paths[-1])), **arrays)
     return paths
 
 
 def read_table(name: str, folder: Path = FOLDER) -> pd.DataFrame:
-    """Read "runs", "averaged", "optima" or "differences" of the stored evidence."""
+    """Read "differences" or one of `TABLES` of the stored evidence."""
     return pd.read_csv(folder / f"{name}.csv")
 
 
-def read_continued(folder: Path = FOLDER) -> dict[str, pd.DataFrame]:
+def read_arrays(path: Path) -> dict[str, dict[str, NDArray]]:
+    """Read an archive whose arrays are named ``group/name``."""
+    found: dict[str, dict[str, NDArray]] = {}
+    with np.load(path) as archive:
+        for key, values in archive.items():
+            group, _, name = key.partition("/")
+            found.setdefault(group, {})[name] = values
+    return found
+
+
+def read_histories(folder: Path = FOLDER) -> dict[str, pd.DataFrame]:
     """Read the histories of the continued runs, by configuration.
 
     Returns
@@ -140,27 +161,26 @@ def read_continued(folder: Path = FOLDER) -> dict[str, pd.DataFrame]:
     dict of str to pandas.DataFrame
         Columns train_loss, val_loss, train_accuracy and val_accuracy; the index is the step.
     """
-    found: dict[str, dict[str, NDArray]] = {}
-    with np.load(folder / "continued.npz") as archive:
-        for key, values in archive.items():
-            configuration, _, column = key.partition("/")
-            found.setdefault(configuration, {})[column] = values
+    found = read_arrays(folder / "histories.npz")
     return {name: pd.DataFrame(columns).set_index("step") for name, columns in found.items()}
 
 
-def read_right(folder: Path = FOLDER) -> dict[str, dict[int, NDArray[np.bool_]]]:
-    """Read which of the validation images each early-stopped run of block 0 has right.
+def read_right(
+    kind: str, configuration: str, block: int, part: str, folder: Path = FOLDER
+) -> NDArray[np.bool_]:
+    """Read which images the models of a configuration have right.
+
+    Parameters
+    ----------
+    kind, configuration, block
+        As in `study.runs.Task`.
+    part : {"val", "held_out"}
 
     Returns
     -------
-    dict of str to dict of int to ndarray of shape (images,), bool
-        By configuration and seed.
+    ndarray of shape (seeds, images), bool
     """
-    found: dict[str, dict[int, NDArray[np.bool_]]] = {}
-    with np.load(folder / "right.npz") as archive:
-        for key, bits in archive.items():
-            configuration, _, seed = key.partition("/")
-            if seed != "images":
-                right = np.unpackbits(bits, count=int(archive[f"{configuration}/images"]))
-                found.setdefault(configuration, {})[int(seed)] = right.astype(bool)
-    return found
+    bits = read_arrays(folder / "right.npz")[f"{kind} {configuration} {block} {part}_right"]
+    count, first = int(bits.pop("images")), bits.pop("first")
+    seeds = sorted(bits, key=int)
+    return np.array([np.unpackbits(bits[s] ^ first, count=count) for s in seeds]).astype(bool)

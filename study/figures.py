@@ -14,13 +14,11 @@ from plots import TRAINING, VALIDATION, label_end, legend_above, new_figure
 from plots.numbers import number
 from study import evidence
 from study.runs import LAMBDA_OF, UNPENALISED
+from study.single_runs import VALIDATIONS_TO_AVERAGE, smooth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# The mean of so many validations: the batches of a fifth of an epoch scatter widely.
-VALIDATIONS_TO_AVERAGE = 25
 
 
 def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> Figure:
@@ -29,7 +27,7 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     Parameters
     ----------
     history : pandas.DataFrame
-        As `evidence.read_continued` gives it.
+        As `evidence.read_histories` gives it.
     best_step, stop_step : int
         Of the same run with early stopping.
     """
@@ -41,11 +39,11 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     ):
         axes.plot(losses.index, losses, "-", color=color)
         label_end(axes, losses.index[-1], losses.iloc[-1], name, color, points=3)
-    val_losses: dict[int, float] = history.val_loss.to_dict()  # type: ignore[assignment]
-    minimum = min(val_losses, key=val_losses.__getitem__)
+    curve: dict[int, float] = smooth(history.val_loss).to_dict()  # type: ignore[assignment]
+    minimum = min(curve, key=curve.__getitem__)
     for what, step, look in (("minimum", minimum, "kv"), ("kept", best_step, "ko")):
-        axes.plot(step, val_losses[step], look)
-        label_end(axes, step, val_losses[step], f"{what}, step {number(step, ',')}", points=6)
+        axes.plot(step, curve[step], look)
+        label_end(axes, step, curve[step], f"{what}, step {number(step, ',')}", points=6)
     axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
     # The steep start would take all of the height.
     late = history.val_loss[history.index > stop_step / 4]
@@ -100,7 +98,7 @@ def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.2, 3))
-    runs, optima = with_lambda(runs), optima.sort_values("l2_reg_lambda")
+    runs, optima = with_lambda(runs), optima[optima.block == 0].sort_values("l2_reg_lambda")
     for axes, quantity in ((left, "loss"), (right, "accuracy")):
         over_lambda(axes, runs, optima, f"train_{quantity}", "0.6")
         over_lambda(axes, runs, optima, f"val_{quantity}", VALIDATION)
@@ -126,7 +124,7 @@ def draw(folder: Path) -> dict[str, Figure]:
     """Draw the figures of a study's evidence, by file name."""
     runs, optima = evidence.read_table("runs", folder), evidence.read_table("optima", folder)
     run = runs.query("configuration == @UNPENALISED and block == 0 and seed == 0").iloc[0]
-    history = evidence.read_continued(folder)[UNPENALISED]
+    history = evidence.read_histories(folder)[UNPENALISED]
     return {
         "study_continued.png": figure_continued(history, run.best_step, run.stop_step),
         "study_over_lambda.png": figure_over_lambda(runs, optima),

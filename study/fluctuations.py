@@ -107,3 +107,8 @@ def epoch_periodicity(accuracy: Mapping[int, float], steps_per_epoch: int) -> fl
     if not around_trend > 1e-24:
         return math.nan
     return 1 - variance_around(np.hstack([trend, phases])) / around_trend
+
+
+def depth_at(profile: NDArray, batch: int) -> float:
+    """Measure how far the accuracy after a batch lies below the median of all batches."""
+    return float(np.median(profile) - profile[batch])

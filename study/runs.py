@@ -24,7 +24,9 @@ import mnist
 import task2
 import task3
 from numerics.checks import Floats
+from numerics.templates import class_mean_correlation, roughness
 from study.fluctuations import deepest_dip, epoch_periodicity, mean_absolute_change
+from study.single_runs import weights_after
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
 from task4 import LAMBDAS, squared_norm
@@ -38,13 +40,14 @@ WITHOUT_EFFECT = ("cli", "plots")
 NUM_BLOCKS = 3
 SHUFFLED, UNSHUFFLED = LOGISTIC = ("logistic shuffled", "logistic unshuffled")
 LAMBDA_OF = {f"softmax lambda={value:g}": value for value in sorted({0.0, *LAMBDAS})}
-CONFIGURATIONS = (*LOGISTIC, *LAMBDA_OF)
+CONFIGURATIONS = (*LAMBDA_OF, *LOGISTIC)
 UNPENALISED, *PENALISED = LAMBDA_OF
 
-# Where the optima are looked for, and when lbfgs may stop looking.
+AVERAGED_STEPS = 250
+FOLDS = 10
+# Where the optima are looked for, and for which λ on the other blocks, too.
+OTHER_BLOCKS_LAMBDA = 0.001
 GRID = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003, 0.00001)
-TOLERANCE = 1e-6
-MOST_ITERATIONS = 20_000
 
 Result = dict[str, Any]
 Images = tuple[Floats, NDArray]
@@ -55,9 +58,9 @@ class Task(NamedTuple):
 
     Attributes
     ----------
-    kind : {"run", "continued", "averaged", "optimum"}
+    kind : {"run", "continued", "averaged", "optimum", "cross-fitted"}
         An early-stopped run; one without early stopping; the mean of a run's weights over its
-        second half; the minimum of J.
+        last steps; the minimum of J; the accuracy on training images that a run was not shown.
     configuration : str
         One of `CONFIGURATIONS`, or of ``softmax lambda=…`` for an optimum.
     seed, block : int
@@ -66,7 +69,7 @@ class Task(NamedTuple):
     data_dir : str
     """
 
-    kind: Literal["run", "continued", "averaged", "optimum"]
+    kind: Literal["run", "continued", "averaged", "optimum", "cross-fitted"]
     configuration: str
     seed: int
     block: int
@@ -125,21 +128,17 @@ def split_images(model: str, block: int, data_dir: str) -> tuple[Data, Images]:
 def make_trainer(task: Task, data: Data) -> BaseTrainer:
     """Make the trainer of a task; without early stopping if it is a continued one."""
     patience = 10**9 if task.kind == "continued" else 10
+    settings: dict[str, Any] = {"patience": patience, "seed": task.seed}
     if task.configuration in LAMBDA_OF:
-        l2_reg_lambda = LAMBDA_OF[task.configuration]
-        settings = {"l2_reg_lambda": l2_reg_lambda, "patience": patience, "seed": task.seed}
-        return task3.make_trainer(data, **settings)  # type: ignore[arg-type]
-    if task.configuration not in LOGISTIC:
-        expected = ", ".join(CONFIGURATIONS)
-        raise ValueError(f"configuration is {task.configuration!r}; expected one of {expected}")
-    X, Y, X_val, Y_val = data
+        settings["l2_reg_lambda"] = LAMBDA_OF[task.configuration]
+        return task3.make_trainer(data, **settings)
     shuffle = task.configuration == SHUFFLED
     # The continued run without shuffling is that of the report, in the order of the file.
     if not shuffle and task.kind == "run":
+        X, Y, X_val, Y_val = data
         order = np.random.default_rng(task.seed).permutation(len(X))
-        X, Y = X[order], Y[order]
-    data = (X, Y, X_val, Y_val)
-    return task2.make_trainer(data, shuffle=shuffle, patience=patience, seed=task.seed)
+        data = X[order], Y[order], X_val, Y_val
+    return task2.make_trainer(data, shuffle=shuffle, **settings)
 
 
 def compute(task: Task, expected_fingerprint: str) -> Result:
@@ -164,34 +163,32 @@ def compute(task: Task, expected_fingerprint: str) -> Result:
     with threadpool_limits(1):
         if task.kind == "optimum":
             return optimum(float(task.configuration.partition("=")[2]), data, held_out)
+        if task.kind == "cross-fitted":
+            return cross_fitted(data, task.seed)
         trainer = make_trainer(task, data)
         if task.kind == "averaged":
             return averaged(trainer, task.epochs, held_out)
         trainer.records_train_accuracy = task.kind == "continued"
         trainer.train(task.epochs)
-        return kept_run(trainer, held_out) if task.kind == "run" else histories(trainer)
-
-
-def score(trainer: BaseTrainer, part: str, X: Floats, Y: NDArray) -> Result:
-    """Compute loss, accuracy, and which images a trainer's model has right."""
-    outputs = trainer.model.forward(X)
-    guess = outputs >= 0.5 if outputs.shape[1] == 1 else outputs.argmax(axis=1)[:, np.newaxis]
-    truth = Y == 1 if outputs.shape[1] == 1 else Y.argmax(axis=1)[:, np.newaxis]
-    return {
-        f"{part}_loss": trainer.loss(Y, outputs),
-        f"{part}_accuracy": trainer.accuracy(Y, outputs),
-        f"{part}_right": (guess == truth)[:, 0],
-    }
+        kept = kept_run(trainer, held_out)
+        return kept if task.kind == "run" else histories(trainer) | kept
 
 
 def score_all(trainer: BaseTrainer, held_out: Images) -> Result:
-    """Score a trainer's model on training, validation and held-out images."""
-    return {
-        **score(trainer, "train", trainer.X_train, trainer.Y_train),
-        **score(trainer, "val", trainer.X_val, trainer.Y_val),
-        **score(trainer, "held_out", *held_out),
-        "norm": squared_norm(trainer.model.w),
-    }
+    """Compute loss, accuracy and which images are right, for training, validation, held-out."""
+    train, val = (trainer.X_train, trainer.Y_train), (trainer.X_val, trainer.Y_val)
+    result: Result = {}
+    for part, (X, Y) in (("train", train), ("val", val), ("held_out", held_out)):
+        outputs = trainer.model.forward(X)
+        result[f"{part}_loss"] = trainer.loss(Y, outputs)
+        result[f"{part}_accuracy"] = trainer.accuracy(Y, outputs)
+        if Y.shape[1] == 1:
+            outputs, Y = np.hstack([outputs, 1 - outputs]), np.hstack([Y, 1 - Y])
+        result[f"{part}_right"] = outputs.argmax(axis=1) == Y.argmax(axis=1)
+    if trainer.Y_train.shape[1] > 1:
+        result["roughness"] = roughness(trainer.model.w[:-1].T)
+        result["correlation"] = class_mean_correlation(trainer.model.w, *train)
+    return result | {"norm": squared_norm(trainer.model.w)}
 
 
 def kept_run(trainer: BaseTrainer, held_out: Images) -> Result:
@@ -206,7 +203,7 @@ def kept_run(trainer: BaseTrainer, held_out: Images) -> Result:
 
 
 def histories(trainer: BaseTrainer) -> Result:
-    """Give the histories of a run at its validations, as arrays.
+    """Give the histories of a run at its validations, as arrays ``history_…``.
 
     The training loss is the mean over the batches since the validation before.
     """
@@ -214,33 +211,68 @@ def histories(trainer: BaseTrainer) -> Result:
     batch_losses = np.array(list(trainer.train_history["loss"].values()))
     starts = np.concatenate([[0], steps[:-1] + 1])
     sums = np.add.reduceat(batch_losses[: steps[-1] + 1], starts)
-    return {
+    found = {
         "step": steps,
         "train_loss": sums / np.diff(np.append(starts, steps[-1] + 1)),
-        "val_loss": np.array(list(trainer.val_history["loss"].values())),
-        "train_accuracy": np.array(list(trainer.train_history["accuracy"].values())),
-        "val_accuracy": np.array(list(trainer.val_history["accuracy"].values())),
+        "val_loss": list(trainer.val_history["loss"].values()),
+        "train_accuracy": list(trainer.train_history["accuracy"].values()),
+        "val_accuracy": list(trainer.val_history["accuracy"].values()),
     }
+    return {f"history_{name}": np.array(values) for name, values in found.items()}
 
 
 def averaged(trainer: BaseTrainer, epochs: int, held_out: Images) -> Result:
-    """Score the mean of a run's weights over its second half, from which the noise is gone."""
+    """Score the mean of a run's weights over its last steps, from which the noise is gone."""
     state = trainer.rng.bit_generator.state
     trainer.records_train_accuracy = False
     start = np.zeros_like(trainer.model.w)
     trainer.train(epochs)
     stop = trainer.stop_step
-    total = np.zeros_like(start, dtype=np.float64)
+    last: list[Floats] = []
 
-    def add_weights(trainer: BaseTrainer) -> None:
-        if trainer.stop_step > stop // 2:
-            np.add(total, trainer.model.w, out=total)
+    def note_weights(trainer: BaseTrainer) -> None:
+        if trainer.stop_step > stop - AVERAGED_STEPS:
+            last.append(trainer.model.w)
 
     trainer.rng.bit_generator.state, trainer.model.w = state, start
-    trainer.after_step = add_weights
+    trainer.after_step = note_weights
     trainer.train(epochs)
-    trainer.model.w = np.asfortranarray(total / (stop - stop // 2), dtype=np.float32)
+    trainer.model.w = np.asfortranarray(np.mean(last, axis=0, dtype=np.float64), dtype=np.float32)
     return {"stop_step": stop} | score_all(trainer, held_out)
+
+
+def cross_fitted(data: Data, seed: int) -> Result:
+    """Compare validation images with training images that a run of task 2 was not shown.
+
+    A tenth of the training images is left out, ten times, and each time the run without shuffling
+    is made for as many steps as the report's run keeps.
+
+    Returns
+    -------
+    dict
+        "train_accuracy" over all training images, each by the run that was not shown it;
+        "val_accuracy", the mean of the ten runs; "standard_error" of their difference, from the
+        scatter of the images.
+    """
+    X, Y, X_val, Y_val = data
+    whole = task2.make_trainer(data, shuffle=False)
+    whole.train(500)
+    assert whole.best_step is not None
+    folds = np.random.default_rng(seed).permutation(len(X)) % FOLDS
+    right, val_right = np.empty(len(X)), np.zeros(len(X_val))
+    for fold in range(FOLDS):
+        out = folds == fold
+        shown = X[~out], Y[~out], X_val, Y_val
+        trainer = task2.make_trainer(shown, shuffle=False, patience=10**9)
+        trainer.model.w = weights_after(trainer, whole.best_step)
+        right[out] = ((trainer.model.forward(X[out]) >= 0.5) == Y[out])[:, 0]
+        val_right += ((trainer.model.forward(X_val) >= 0.5) == Y_val)[:, 0] / FOLDS
+    variance = right.var() / len(right) + val_right.var() / len(val_right)
+    return {
+        "train_accuracy": right.mean(),
+        "val_accuracy": val_right.mean(),
+        "standard_error": np.sqrt(variance),
+    }
 
 
 def optimum(l2_reg_lambda: float, data: Data, held_out: Images) -> Result:
@@ -249,10 +281,7 @@ def optimum(l2_reg_lambda: float, data: Data, held_out: Images) -> Result:
 
     X, Y = data[0].astype(np.float64), data[1]
     fit = LogisticRegression(
-        C=1 / (2 * l2_reg_lambda * len(X)),
-        fit_intercept=False,
-        tol=TOLERANCE,
-        max_iter=MOST_ITERATIONS,
+        C=1 / (2 * l2_reg_lambda * len(X)), fit_intercept=False, tol=1e-6, max_iter=20_000
     ).fit(X, Y.argmax(axis=1))
     model = SoftmaxModel(l2_reg_lambda)
     model.w = np.asfortranarray(fit.coef_.T)
@@ -274,14 +303,17 @@ def tasks_of_study(
     """List the tasks of a study, the longest first."""
     folder = str(Path(data_dir).resolve())
     tasks = [Task("optimum", f"softmax lambda={value:g}", 0, 0, 0, folder) for value in GRID[::-1]]
-    for name in (*LAMBDA_OF, *LOGISTIC):
-        tasks.append(Task("continued", name, 0, 0, continued_epochs, folder))
+    for block in range(1, NUM_BLOCKS):
+        name = f"softmax lambda={OTHER_BLOCKS_LAMBDA:g}"
+        tasks.append(Task("optimum", name, 0, block, 0, folder))
+    tasks.append(Task("cross-fitted", UNSHUFFLED, 0, 0, epochs, folder))
+    tasks += [Task("continued", name, 0, 0, continued_epochs, folder) for name in CONFIGURATIONS]
     tasks += [Task("averaged", name, 0, 0, epochs, folder) for name in LAMBDA_OF]
-    for name in (*LAMBDA_OF, *LOGISTIC):
-        blocks = range(NUM_BLOCKS) if name in LAMBDA_OF else (0,)
-        tasks += [
-            Task("run", name, seed, block, epochs, folder)
-            for block in blocks
-            for seed in range(seeds)
-        ]
+    tasks += [
+        Task("run", name, seed, block, epochs, folder)
+        for name in CONFIGURATIONS
+        for block in range(NUM_BLOCKS)
+        for seed in range(seeds)
+        if block == 0 or name in LAMBDA_OF
+    ]
     return tasks

@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from numerics.checks import Floats
 from trainer import BaseTrainer
 from utils import Data
 
+VALIDATIONS_TO_AVERAGE = 25
+
 
 def mean_near(history: Mapping[int, float], step: int, validations: int = 10) -> float:
     """Average the last validations up to a step: a single one is noisy."""
     return float(np.mean([history[s] for s in history if s <= step][-validations:]))
+
+
+def smooth(losses: pd.Series) -> pd.Series:
+    """Compute the median of 25 validations around each one, where there are as many.
+
+    The lowest single value of two thousand is a matter of luck, and a mean would feel the spikes of
+    task 2e.
+    """
+    return losses.rolling(VALIDATIONS_TO_AVERAGE, center=True).median().dropna()
 
 
 def gap_near(trainer: BaseTrainer, step: int) -> float:
