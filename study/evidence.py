@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cli
 
+import collections
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +35,7 @@ def tables(results: Mapping[Task, Result]) -> dict[str, pd.DataFrame]:
         "runs", "averaged" and "optima", in the order of configuration, block and seed, and
         "differences".
     """
-    found = {}
+    found = {"differences": differences(results)}
     for kind, name in KINDS.items():
         rows = [
             {"configuration": task.configuration, "block": task.block, "seed": task.seed}
@@ -43,22 +44,10 @@ def tables(results: Mapping[Task, Result]) -> dict[str, pd.DataFrame]:
             if task.kind == kind
         ]
         table = pd.DataFrame(rows)
-        if rows:
-            table = table.sort_values(["configuration", "block", "seed"], ignore_index=True)
-        found[name] = table.drop(columns=["block", "seed"]) if kind == "optimum" and rows else table
-    return found | {"differences": differences(results)}
-
-
-def right(
-    results: Mapping[Task, Result], kind: str, configuration: str, block: int, part: str
-) -> dict[int, NDArray[np.bool_]]:
-    """Collect which images of a part the models of a configuration have right, by seed."""
-    chosen = (kind, configuration, block)
-    return {
-        task.seed: result[f"{part}_right"]
-        for task, result in sorted(results.items())
-        if (task.kind, task.configuration, task.block) == chosen
-    }
+        order = ["configuration", "block", "seed"]
+        found[name] = table.sort_values(order, ignore_index=True) if rows else table
+    found["optima"] = found["optima"].drop(columns=["block", "seed"], errors="ignore")
+    return found
 
 
 def differences(results: Mapping[Task, Result]) -> pd.DataFrame:
@@ -70,25 +59,29 @@ def differences(results: Mapping[Task, Result]) -> pd.DataFrame:
         Columns kind, configuration, reference, block, images, seeds, and those of
         `study.statistics.Difference`, as fractions of all images.
     """
+    runs: dict[tuple, dict[int, Result]] = collections.defaultdict(dict)
+    for task, result in results.items():
+        runs[task.kind, task.configuration, task.block][task.seed] = result
     comparisons = [("run", name, UNPENALISED, b) for name in PENALISED for b in range(NUM_BLOCKS)]
     comparisons.append(("run", SHUFFLED, UNSHUFFLED, 0))
     optima = sorted({task.configuration for task in results if task.kind == "optimum"})
     comparisons += [("optimum", name, UNPENALISED, 0) for name in optima]
     rows = []
     for kind, name, reference, block in comparisons:
+        ours, others = runs[kind, name, block], runs["run", reference, block]
+        if kind == "optimum":
+            ours = dict.fromkeys(others, ours[0])  # There is one, whatever the seed.
+        seeds = sorted(ours.keys() & others.keys())
+        if len(seeds) < 2:
+            continue
         for part in PARTS:
-            ours = right(results, kind, name, block, part)
-            others = right(results, "run", reference, block, part)
-            # There is one optimum, whatever the seed.
-            seeds = sorted(others if kind == "optimum" and ours else ours.keys() & others.keys())
-            if len(seeds) < 2:
-                continue
-            found = difference(
-                np.array([ours[0 if kind == "optimum" else seed] for seed in seeds]),
-                np.array([others[seed] for seed in seeds]),
+            right, right_other = (
+                np.array([of_seed[seed][f"{part}_right"] for seed in seeds])
+                for of_seed in (ours, others)
             )
             place = {"kind": kind, "configuration": name, "reference": reference, "block": block}
-            rows.append({**place, "images": part, "seeds": len(seeds), **found._asdict()})
+            found = difference(right, right_other)._asdict()
+            rows.append({**place, "images": part, "seeds": len(seeds), **found})
     return pd.DataFrame(rows)
 
 
@@ -132,6 +125,16 @@ def read_table(name: str, folder: Path = FOLDER) -> pd.DataFrame:
     return pd.read_csv(folder / f"{name}.csv")
 
 
+def read_arrays(path: Path) -> dict[str, dict[str, NDArray]]:
+    """Read an archive whose arrays are named ``configuration/name``."""
+    found: dict[str, dict[str, NDArray]] = {}
+    with np.load(path) as archive:
+        for key, values in archive.items():
+            configuration, _, name = key.partition("/")
+            found.setdefault(configuration, {})[name] = values
+    return found
+
+
 def read_continued(folder: Path = FOLDER) -> dict[str, pd.DataFrame]:
     """Read the histories of the continued runs, by configuration.
 
@@ -140,11 +143,7 @@ def read_continued(folder: Path = FOLDER) -> dict[str, pd.DataFrame]:
     dict of str to pandas.DataFrame
         Columns train_loss, val_loss, train_accuracy and val_accuracy; the index is the step.
     """
-    found: dict[str, dict[str, NDArray]] = {}
-    with np.load(folder / "continued.npz") as archive:
-        for key, values in archive.items():
-            configuration, _, column = key.partition("/")
-            found.setdefault(configuration, {})[column] = values
+    found = read_arrays(folder / "continued.npz")
     return {name: pd.DataFrame(columns).set_index("step") for name, columns in found.items()}
 
 
@@ -156,11 +155,11 @@ def read_right(folder: Path = FOLDER) -> dict[str, dict[int, NDArray[np.bool_]]]
     dict of str to dict of int to ndarray of shape (images,), bool
         By configuration and seed.
     """
-    found: dict[str, dict[int, NDArray[np.bool_]]] = {}
-    with np.load(folder / "right.npz") as archive:
-        for key, bits in archive.items():
-            configuration, _, seed = key.partition("/")
-            if seed != "images":
-                right = np.unpackbits(bits, count=int(archive[f"{configuration}/images"]))
-                found.setdefault(configuration, {})[int(seed)] = right.astype(bool)
+    found = {}
+    for configuration, bits in read_arrays(folder / "right.npz").items():
+        count = int(bits.pop("images"))
+        found[configuration] = {
+            int(seed): np.unpackbits(packed, count=count).astype(bool)
+            for seed, packed in bits.items()
+        }
     return found

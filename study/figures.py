@@ -33,7 +33,8 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
         Of the same run with early stopping.
     """
     figure, axes = new_figure("cross-entropy loss")
-    train = history.train_loss.rolling(VALIDATIONS_TO_AVERAGE, center=True).mean()
+    window = min(VALIDATIONS_TO_AVERAGE, len(history))
+    train = history.train_loss.rolling(window, center=True).mean()
     axes.plot(history.index, train, color=TRAINING, label="training")
     axes.plot(history.index, history.val_loss, "-", color=VALIDATION, label="validation")
     losses: dict[int, float] = dict(zip(history.index, history.val_loss, strict=True))
@@ -43,7 +44,7 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
         axes.plot(best_step, losses[best_step], "ko", label=f"kept, step {number(best_step, ',')}")
     axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
     # The steep start would take all of the height.
-    late = history.val_loss[history.index > stop_step / 4]
+    late = history.val_loss[history.index > min(stop_step, history.index[-1]) / 4]
     span = late.max() - train.min()
     axes.set_ylim(train.min() - 0.05 * span, late.max() + 0.05 * span)
     axes.annotate(

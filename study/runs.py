@@ -38,13 +38,11 @@ WITHOUT_EFFECT = ("cli", "plots")
 NUM_BLOCKS = 3
 SHUFFLED, UNSHUFFLED = LOGISTIC = ("logistic shuffled", "logistic unshuffled")
 LAMBDA_OF = {f"softmax lambda={value:g}": value for value in sorted({0.0, *LAMBDAS})}
-CONFIGURATIONS = (*LOGISTIC, *LAMBDA_OF)
+CONFIGURATIONS = (*LAMBDA_OF, *LOGISTIC)
 UNPENALISED, *PENALISED = LAMBDA_OF
 
-# Where the optima are looked for, and when lbfgs may stop looking.
+# Where the optima are looked for.
 GRID = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003, 0.00001)
-TOLERANCE = 1e-6
-MOST_ITERATIONS = 20_000
 
 Result = dict[str, Any]
 Images = tuple[Floats, NDArray]
@@ -125,21 +123,17 @@ def split_images(model: str, block: int, data_dir: str) -> tuple[Data, Images]:
 def make_trainer(task: Task, data: Data) -> BaseTrainer:
     """Make the trainer of a task; without early stopping if it is a continued one."""
     patience = 10**9 if task.kind == "continued" else 10
+    settings: dict[str, Any] = {"patience": patience, "seed": task.seed}
     if task.configuration in LAMBDA_OF:
-        l2_reg_lambda = LAMBDA_OF[task.configuration]
-        settings = {"l2_reg_lambda": l2_reg_lambda, "patience": patience, "seed": task.seed}
-        return task3.make_trainer(data, **settings)  # type: ignore[arg-type]
-    if task.configuration not in LOGISTIC:
-        expected = ", ".join(CONFIGURATIONS)
-        raise ValueError(f"configuration is {task.configuration!r}; expected one of {expected}")
-    X, Y, X_val, Y_val = data
+        settings["l2_reg_lambda"] = LAMBDA_OF[task.configuration]
+        return task3.make_trainer(data, **settings)
     shuffle = task.configuration == SHUFFLED
     # The continued run without shuffling is that of the report, in the order of the file.
     if not shuffle and task.kind == "run":
+        X, Y, X_val, Y_val = data
         order = np.random.default_rng(task.seed).permutation(len(X))
-        X, Y = X[order], Y[order]
-    data = (X, Y, X_val, Y_val)
-    return task2.make_trainer(data, shuffle=shuffle, patience=patience, seed=task.seed)
+        data = X[order], Y[order], X_val, Y_val
+    return task2.make_trainer(data, shuffle=shuffle, **settings)
 
 
 def compute(task: Task, expected_fingerprint: str) -> Result:
@@ -172,26 +166,18 @@ def compute(task: Task, expected_fingerprint: str) -> Result:
         return kept_run(trainer, held_out) if task.kind == "run" else histories(trainer)
 
 
-def score(trainer: BaseTrainer, part: str, X: Floats, Y: NDArray) -> Result:
-    """Compute loss, accuracy, and which images a trainer's model has right."""
-    outputs = trainer.model.forward(X)
-    guess = outputs >= 0.5 if outputs.shape[1] == 1 else outputs.argmax(axis=1)[:, np.newaxis]
-    truth = Y == 1 if outputs.shape[1] == 1 else Y.argmax(axis=1)[:, np.newaxis]
-    return {
-        f"{part}_loss": trainer.loss(Y, outputs),
-        f"{part}_accuracy": trainer.accuracy(Y, outputs),
-        f"{part}_right": (guess == truth)[:, 0],
-    }
-
-
 def score_all(trainer: BaseTrainer, held_out: Images) -> Result:
-    """Score a trainer's model on training, validation and held-out images."""
-    return {
-        **score(trainer, "train", trainer.X_train, trainer.Y_train),
-        **score(trainer, "val", trainer.X_val, trainer.Y_val),
-        **score(trainer, "held_out", *held_out),
-        "norm": squared_norm(trainer.model.w),
-    }
+    """Compute loss, accuracy and which images are right, for training, validation, held-out."""
+    train, val = (trainer.X_train, trainer.Y_train), (trainer.X_val, trainer.Y_val)
+    result: Result = {}
+    for part, (X, Y) in (("train", train), ("val", val), ("held_out", held_out)):
+        outputs = trainer.model.forward(X)
+        result[f"{part}_loss"] = trainer.loss(Y, outputs)
+        result[f"{part}_accuracy"] = trainer.accuracy(Y, outputs)
+        if Y.shape[1] == 1:
+            outputs, Y = np.hstack([outputs, 1 - outputs]), np.hstack([Y, 1 - Y])
+        result[f"{part}_right"] = outputs.argmax(axis=1) == Y.argmax(axis=1)
+    return result | {"norm": squared_norm(trainer.model.w)}
 
 
 def kept_run(trainer: BaseTrainer, held_out: Images) -> Result:
@@ -249,10 +235,7 @@ def optimum(l2_reg_lambda: float, data: Data, held_out: Images) -> Result:
 
     X, Y = data[0].astype(np.float64), data[1]
     fit = LogisticRegression(
-        C=1 / (2 * l2_reg_lambda * len(X)),
-        fit_intercept=False,
-        tol=TOLERANCE,
-        max_iter=MOST_ITERATIONS,
+        C=1 / (2 * l2_reg_lambda * len(X)), fit_intercept=False, tol=1e-6, max_iter=20_000
     ).fit(X, Y.argmax(axis=1))
     model = SoftmaxModel(l2_reg_lambda)
     model.w = np.asfortranarray(fit.coef_.T)
@@ -274,14 +257,13 @@ def tasks_of_study(
     """List the tasks of a study, the longest first."""
     folder = str(Path(data_dir).resolve())
     tasks = [Task("optimum", f"softmax lambda={value:g}", 0, 0, 0, folder) for value in GRID[::-1]]
-    for name in (*LAMBDA_OF, *LOGISTIC):
-        tasks.append(Task("continued", name, 0, 0, continued_epochs, folder))
+    tasks += [Task("continued", name, 0, 0, continued_epochs, folder) for name in CONFIGURATIONS]
     tasks += [Task("averaged", name, 0, 0, epochs, folder) for name in LAMBDA_OF]
-    for name in (*LAMBDA_OF, *LOGISTIC):
-        blocks = range(NUM_BLOCKS) if name in LAMBDA_OF else (0,)
-        tasks += [
-            Task("run", name, seed, block, epochs, folder)
-            for block in blocks
-            for seed in range(seeds)
-        ]
+    tasks += [
+        Task("run", name, seed, block, epochs, folder)
+        for name in CONFIGURATIONS
+        for block in range(NUM_BLOCKS)
+        for seed in range(seeds)
+        if block == 0 or name in LAMBDA_OF
+    ]
     return tasks
