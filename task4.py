@@ -62,14 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiments of task 4 as the command line says; see ``--help``."""
     options = (cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
     parser = cli.make_parser(__doc__, *options, learning_rate=0.01)
-    parser.add_argument(
-        "--l2",
-        type=cli.NON_NEGATIVE,
-        nargs="+",
-        default=LAMBDAS,
-        metavar="LAMBDA",
-        help="weights of the L2 penalty; 0 is always among them (default: 1 0.1 0.01 0.001)",
-    )
+    text, default = "weights of the L2 penalty; 0 is always among them", "1 0.1 0.01 0.001"
+    l2 = cli.option(cli.NON_NEGATIVE, LAMBDAS, "LAMBDA", text, default, nargs="+")
+    parser.add_argument("--l2", **l2)
     args = parser.parse_args(argv)
     cli.check_outputs(args)
     with cli.finish_step_on_ctrl_c() as interrupted:

@@ -15,7 +15,7 @@ from cli.options import (
     TRAINING_OPTIONS,
     Parser,
     make_parser,
-    number,
+    option,
 )
 from cli.training import (
     check_outputs,
@@ -26,35 +26,3 @@ from cli.training import (
     training_settings,
 )
 from cli.weights import SavedWeights, load_weights, save_weights
-
-__all__ = [
-    "DATA_OPTIONS",
-    "DIGITS_OPTION",
-    "EXIT_ERROR",
-    "EXIT_INTERRUPTED",
-    "NATURAL",
-    "NON_NEGATIVE",
-    "OUTPUT_OPTIONS",
-    "POSITIVE",
-    "POSITIVE_INT",
-    "TRAINING_OPTIONS",
-    "Checks",
-    "Parser",
-    "SavedWeights",
-    "atomic_path",
-    "check_file",
-    "check_folder",
-    "check_outputs",
-    "fail",
-    "finish_step_on_ctrl_c",
-    "keep_weights",
-    "load_weights",
-    "make_parser",
-    "number",
-    "report_runs",
-    "run",
-    "save_figures",
-    "save_weights",
-    "train",
-    "training_settings",
-]

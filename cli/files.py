@@ -21,8 +21,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Yields
     ------
     pathlib.Path
-        The temporary file in the same folder, with the same ending. If the block raises, it is
-        removed and an older file at `path` stays as it was.
+        A free name in the same folder, with the same ending. If the block raises, a file of this
+        name is removed, and an older one at `path` stays as it was.
 
     Raises
     ------
@@ -31,27 +31,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         names `path`.
     """
     path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: is a folder; expected a file or a free name")
-    temporary = None
+    # Its permissions are those of any new file, unlike those of the files of `tempfile`.
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
-        )
-        os.close(handle)
-        temporary = Path(name)
         yield temporary
-        # mkstemp makes files private; give this one the permissions of any new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
 
 
 def check_folder(folder: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 import mnist
 
+Options = Mapping[str, Mapping[str, Any]]
+
 
 def number(
     kind: type[int] | type[float], expected: str, accepts: Callable[[Any], bool]
@@ -43,78 +45,63 @@ def number(
     return parse
 
 
+def option(
+    kind: Callable[[str], Any],
+    default: object,
+    metavar: str | tuple[str, ...],
+    text: str,
+    shown: str = "%(default)s",
+    **more: Any,
+) -> dict[str, Any]:
+    """State an option as arguments of ``add_argument``.
+
+    Parameters
+    ----------
+    kind : callable
+        Turns the text that was given into a value.
+    default : object
+    metavar : str or tuple of str
+    text : str
+        What ``--help`` says, followed by the default.
+    shown : str
+        The default, if it does not speak for itself.
+    **more
+        Further arguments of ``add_argument``.
+    """
+    text += f" (default: {shown})"
+    return {"type": kind, "default": default, "metavar": metavar, "help": text, **more}
+
+
 POSITIVE_INT = number(int, "an integer from 1 up", lambda value: value >= 1)
 NATURAL = number(int, "an integer from 0 up", lambda value: value >= 0)
 POSITIVE = number(float, "a finite number above 0", lambda value: 0 < value < math.inf)
 NON_NEGATIVE = number(float, "a finite number from 0 up", lambda value: 0 <= value < math.inf)
 DIGIT = number(int, "a digit from 0 to 9", lambda value: value in range(10))
 
-Options = Mapping[str, Mapping[str, Any]]
-
 DATA_OPTIONS: Options = {
-    "--data-dir": {
-        "type": Path,
-        "default": mnist.DATA_DIR,
-        "metavar": "DIR",
-        "help": "folder with the four IDX files of a data set in MNIST's layout, plain or .gz"
-        " (default: the repository's MNIST)",
-    },
-    "--seed": {
-        "type": NATURAL,
-        "default": 0,
-        "metavar": "N",
-        "help": "seed of everything random (default: %(default)s)",
-    },
+    "--data-dir": option(
+        Path, mnist.DATA_DIR, "DIR", "folder of IDX files, plain or .gz", "the repository's MNIST"
+    ),
+    "--seed": option(NATURAL, 0, "N", "seed of everything random"),
     "--quiet": {"action": "store_true", "help": "print nothing but errors"},
 }
 TRAINING_OPTIONS: Options = {
-    "--epochs": {
-        "type": POSITIVE_INT,
-        "default": 500,
-        "metavar": "N",
-        "help": "the most epochs to train (default: %(default)s)",
-    },
-    "--learning-rate": {
-        "type": POSITIVE,
-        "metavar": "RATE",
-        "help": "step size of gradient descent (default: %(default)s)",
-    },
-    "--batch-size": {
-        "type": POSITIVE_INT,
-        "default": 128,
-        "metavar": "N",
-        "help": "samples in a batch (default: %(default)s)",
-    },
-    "--patience": {
-        "type": POSITIVE_INT,
-        "default": 10,
-        "metavar": "N",
-        "help": "stop when the best validation loss is N validations old (default: %(default)s)",
-    },
+    "--epochs": option(POSITIVE_INT, 500, "N", "the most epochs to train"),
+    "--learning-rate": option(POSITIVE, None, "RATE", "step size of gradient descent"),
+    "--batch-size": option(POSITIVE_INT, 128, "N", "samples in a batch"),
+    "--patience": option(
+        POSITIVE_INT, 10, "N", "stop when the best validation loss is N validations old"
+    ),
 }
 OUTPUT_OPTIONS: Options = {
-    "--figures": {
-        "type": Path,
-        "default": Path("figures"),
-        "metavar": "DIR",
-        "help": "folder for the figures (default: %(default)s)",
-    },
-    "--weights": {
-        "type": Path,
-        "default": Path("weights"),
-        "metavar": "DIR",
-        "help": "folder for the trained weights (default: %(default)s)",
-    },
+    "--figures": option(Path, Path("figures"), "DIR", "folder for the figures"),
+    "--weights": option(Path, Path("weights"), "DIR", "folder for the trained weights"),
     "--show": {"action": "store_true", "help": "open the figures in windows, too"},
 }
 DIGITS_OPTION: Options = {
-    "--digits": {
-        "type": DIGIT,
-        "nargs": 2,
-        "default": (2, 3),
-        "metavar": ("ONE", "ZERO"),
-        "help": "the digit of target 1 and the digit of target 0 (default: 2 3)",
-    },
+    "--digits": option(
+        DIGIT, (2, 3), ("ONE", "ZERO"), "the digits of target 1 and target 0", "2 3", nargs=2
+    )
 }
 
 
@@ -129,7 +116,9 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_ERROR, f"{self.prog}: error: {message}\n")
 
 
-def make_parser(description: str | None, *groups: Options, **defaults: object) -> Parser:
+def make_parser(
+    description: str | None, *groups: Options, epilog: str | None = None, **defaults: object
+) -> Parser:
     """Make a parser out of groups of options.
 
     Parameters
@@ -137,6 +126,8 @@ def make_parser(description: str | None, *groups: Options, **defaults: object) -
     description : str
         What ``--help`` says first.
     *groups : mapping of option to the arguments of ``add_argument``
+    epilog : str, optional
+        What it says last.
     **defaults
         Defaults of options that differ from task to task.
 
@@ -144,9 +135,9 @@ def make_parser(description: str | None, *groups: Options, **defaults: object) -
     -------
     Parser
     """
-    parser = Parser(description)
+    parser = Parser(description, epilog)
     for group in groups:
-        for option, arguments in group.items():
-            parser.add_argument(option, **arguments)
+        for name, arguments in group.items():
+            parser.add_argument(name, **arguments)
     parser.set_defaults(**defaults)
     return parser

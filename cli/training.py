@@ -9,7 +9,7 @@ from cli.weights import save_weights
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,17 +26,9 @@ if TYPE_CHECKING:
 
 Trainer = TypeVar("Trainer", bound=BaseTrainer)
 
-TABLE = {
-    "ended": "{}",
-    "stop_step": "{}",
-    "stop_epoch": "{}",
-    "best_step": "{}",
-    "train_loss": "{:.4f}",
-    "val_loss": "{:.4f}",
-    "train_accuracy": "{:.2%}",
-    "val_accuracy": "{:.2%}",
-    "seconds": "{:.1f} s",
-}
+# By the last word of a row's name.
+FORMATS = {"loss": "{:.4f}", "accuracy": "{:.2%}", "seconds": "{:.1f} s"}
+HOW_IT_ENDED = ("ended", "stop_step", "stop_epoch", "best_step", "best_loss")
 
 
 def check_outputs(args: argparse.Namespace) -> None:
@@ -49,26 +41,16 @@ def check_outputs(args: argparse.Namespace) -> None:
     import matplotlib
 
     if args.show:
-        check_windows()
+        # The import replaces a backend that cannot be loaded.
+        import matplotlib.pyplot as plt
+
+        if plt.get_backend().lower() == "agg":
+            raise ValueError("--show needs a program that opens windows, but there is none here")
     else:
         matplotlib.use("Agg")
     use_style()
     check_folder(args.figures)
     check_folder(args.weights)
-
-
-def check_windows() -> None:
-    """Raise a ValueError if Matplotlib can only write files here, and open no windows."""
-    # The import replaces a backend that cannot be loaded.
-    import matplotlib.pyplot as plt
-    from matplotlib.backends import BackendFilter, backend_registry
-
-    backend = plt.get_backend()
-    if backend.lower() in backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE):
-        raise ValueError(
-            f"--show needs a program that opens windows, but Matplotlib has only {backend} here;"
-            " without --show, the figures are written all the same"
-        )
 
 
 def training_settings(args: argparse.Namespace) -> dict[str, Any]:
@@ -96,54 +78,44 @@ def train(
     dict of str to BaseTrainer
         Those that came to a validation, a run that diverged among them (see `report_runs`).
     """
+    from tqdm import tqdm
+
     for name in trainers:
         check_file(args.weights / f"{name}.npz")
-    with contextlib.suppress(FloatingPointError), progress_bars(trainers.values(), args) as show:
+
+    def after_step(trainer: BaseTrainer) -> bool:
+        if trainer.stop_step % trainer.steps_per_validation == 0:
+            show_progress(trainer, bars[trainer.name])
+        return interrupted()
+
+    with contextlib.ExitStack() as stack:
+        # With a validation, this fits into the 80 columns of a terminal. None: unless it is one.
+        looks = {"bar_format": "{desc}: step {n}{postfix}", "disable": args.quiet or None}
+        bars = {
+            trainer.name: stack.enter_context(tqdm(desc=trainer.name, position=position, **looks))
+            for position, trainer in enumerate(trainers.values())
+        }
         for trainer in trainers.values():
-            trainer.after_step = lambda trainer: show(trainer) or interrupted()
-        if not interrupted():
-            train_all(list(trainers.values()), args.epochs)
+            trainer.after_step = after_step
+        with contextlib.suppress(FloatingPointError):
+            if not interrupted():
+                train_all(list(trainers.values()), args.epochs)
+        for trainer in trainers.values():
+            show_progress(trainer, bars[trainer.name])
     return {name: trainer for name, trainer in trainers.items() if trainer.val_history["loss"]}
 
 
-@contextlib.contextmanager
-def progress_bars(
-    trainers: Iterable[BaseTrainer], args: argparse.Namespace
-) -> Iterator[Callable[[BaseTrainer], None]]:
-    """Show a bar for each run while standard error is a terminal; yield what moves one."""
-    if args.quiet or not sys.stderr.isatty():
-        yield lambda trainer: None
-        return
-    from tqdm import tqdm
-
-    def show(trainer: BaseTrainer, refresh: bool = False) -> None:
-        if trainer.stop_step % trainer.steps_per_validation and not refresh:
-            return
-        bar = bars[trainer]
-        if trainer.val_history["loss"]:
-            step = max(trainer.val_history["loss"])
-            bar.set_postfix_str(
-                f"val loss {trainer.val_history['loss'][step]:.4f},"
-                f" accuracy {trainer.val_history['accuracy'][step]:.2%},"
-                f" {trainer.patience - trainer.validations_since_best} validations left",
-                refresh=False,
-            )
-        bar.update(trainer.stop_step - bar.n)
-        if refresh:
-            bar.refresh()
-
-    with contextlib.ExitStack() as stack:
-        # With a validation, this fits into the 80 columns of a terminal.
-        looks = {"bar_format": "{desc}: step {n}{postfix}"}
-        bars = {
-            trainer: stack.enter_context(tqdm(desc=trainer.name, position=position, **looks))
-            for position, trainer in enumerate(trainers)
-        }
-        try:
-            yield show
-        finally:
-            for trainer in bars:
-                show(trainer, refresh=True)
+def show_progress(trainer: BaseTrainer, bar: Any) -> None:
+    """Let a bar show the step of a run and its last validation."""
+    if trainer.val_history["loss"]:
+        step = max(trainer.val_history["loss"])
+        bar.set_postfix_str(
+            f"val loss {trainer.val_history['loss'][step]:.4f},"
+            f" accuracy {trainer.val_history['accuracy'][step]:.2%},"
+            f" {trainer.patience - trainer.validations_since_best} validations left",
+            refresh=False,
+        )
+    bar.update(trainer.stop_step - bar.n)
 
 
 def keep_weights(
@@ -170,11 +142,7 @@ def keep_weights(
             "epochs": args.epochs,
             **training_settings(args),
             "shuffle": trainer.shuffle_dataset,
-            "ended": trainer.ended,
-            "stop_step": trainer.stop_step,
-            "stop_epoch": trainer.stop_epoch,
-            "best_step": trainer.best_step,
-            "best_loss": trainer.best_loss,
+            **{name: getattr(trainer, name) for name in HOW_IT_ENDED},
         }
         paths.append(args.weights / f"{name}.npz")
         histories = trainer.train_history, trainer.val_history
@@ -210,11 +178,14 @@ def report_runs(
         print(format_table(trained), *(f"wrote {path}" for path in paths), sep="\n")
         for trainer in trained:
             if trainer.best_loss > (start := loss_at_the_start(trainer)):
-                name = printable(trainer.name)
-                print(f"note: {name}: validation loss never below the {start:.4f} of the start")
+                problem = f"validation loss never below the {start:.4f} of the start"
+                print(printable(f"note: {trainer.name}: {problem}"))
     for trainer in trainers.values():
         if trainer.ended == "diverged":
-            fail(describe_divergence(trainer))
+            fail(
+                f"{trainer.name}: the weights are no longer finite at step {trainer.stop_step} with"
+                f" learning rate {trainer.learning_rate:g}; choose a smaller learning rate"
+            )
             return EXIT_ERROR
     if interrupted():
         kept = "the best weights so far were kept" if trained else "there was nothing to keep yet"
@@ -231,8 +202,10 @@ def format_table(trainers: Sequence[BaseTrainer]) -> str:
     """Describe runs in a table, a column for each: five of them fit into 80 columns."""
     summaries = [summary(trainer) for trainer in trainers]
     rows = [["run", *(printable(trainer.name) for trainer in trainers)]]
-    for key, form in TABLE.items():
-        rows.append([key.replace("_", " "), *(form.format(run[key]) for run in summaries)])
+    for key in summaries[0]:
+        *_, kind = words = key.split("_")
+        form = FORMATS.get(kind, "{}")
+        rows.append([" ".join(words), *(form.format(run[key]) for run in summaries)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -253,16 +226,3 @@ def loss_at_the_start(trainer: BaseTrainer) -> float:
     """Compute the validation loss of the weights that every run starts from: zero."""
     zero = [np.zeros_like(trainer.model.w)]
     return float(evaluate(trainer.model, zero, trainer.X_val, trainer.Y_val, trainer.loss).item())
-
-
-def describe_divergence(trainer: BaseTrainer) -> str:
-    """Say where a run diverged and what to do."""
-    advice = "choose a smaller learning rate"
-    l2_reg_lambda = getattr(trainer.model, "l2_reg_lambda", 0)
-    if trainer.learning_rate * l2_reg_lambda >= 1:
-        # The penalty alone multiplies the weights by 1 - 2 · learning_rate · l2_reg_lambda.
-        advice += f", below 1/l2_reg_lambda = {1 / l2_reg_lambda:g}"
-    return (
-        f"{trainer.name}: the weights are no longer finite at step {trainer.stop_step} with"
-        f" learning rate {trainer.learning_rate:g}; {advice}"
-    )

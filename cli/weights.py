@@ -1,7 +1,8 @@
 """Keeps a trained model in a file: its weights, the settings of its run, and its histories.
 
-The file is an ``.npz`` archive of plain arrays. Nothing in it is pickled, so that opening a
-stranger's file can run no code. The same run gives the same bytes.
+The file is an ``.npz`` archive of plain arrays: `w`, the settings as JSON, and a row of step and
+value for each entry of a history. Nothing in it is pickled, so that opening a stranger's file can
+run no code. The same run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,10 @@ from numerics.checks import Floats
 
 History = dict[str, dict[int, float]]
 
-HISTORIES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-ARRAYS = (
-    "w",
-    "settings",
-    *(f"{name}_{axis}" for name in HISTORIES for axis in ("steps", "values")),
-)
+QUANTITIES = ("loss", "accuracy")
 
 
-@dataclass(frozen=True, eq=False)
-class SavedWeights:
+class SavedWeights(NamedTuple):
     """What a weights file holds.
 
     Attributes
@@ -68,37 +62,17 @@ def save_weights(
 
     Raises
     ------
-    ValueError
-        If the settings cannot be kept as JSON, or `load_weights` would refuse the weights. Nothing
-        is written then.
     OSError
         If the file cannot be written. An older file at `path` stays as it was.
     """
-    try:
-        settings_json = json.dumps(settings, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"settings has a value that is not plain JSON: {error}") from error
-    check_weights(w)
-    arrays: dict[str, NDArray] = {"w": w, "settings": np.array(settings_json)}
-    histories = {"train": train_history, "val": val_history}
-    for name in HISTORIES:
-        part, quantity = name.split("_")
-        history = histories[part][quantity]
-        arrays[f"{name}_steps"] = np.array(list(history), dtype=np.int64)
-        arrays[f"{name}_values"] = np.array(list(history.values()), dtype=np.float64)
+    arrays: dict[str, Any] = {"w": w, "settings": json.dumps(settings)}
+    for part, history in (("train", train_history), ("val", val_history)):
+        for quantity in QUANTITIES:
+            rows = list(history[quantity].items())
+            arrays[f"{part}_{quantity}"] = np.array(rows, dtype=np.float64).reshape(-1, 2)
     # Given a name instead of an open file, NumPy would append .npz where it is missing.
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-
-
-def check_weights(w: NDArray) -> None:
-    """Raise a ValueError unless w is a finite matrix, float32 or float64."""
-    if w.ndim != 2 or w.dtype.type not in (np.float32, np.float64):
-        raise ValueError(
-            f"w is {w.dtype} of shape {w.shape}; expected float32 or float64 of [D, K]"
-        )
-    if not np.isfinite(w).all():
-        raise ValueError("w has infinite or NaN values; expected finite ones")
 
 
 def load_weights(path: str | os.PathLike[str]) -> SavedWeights:
@@ -114,70 +88,32 @@ def load_weights(path: str | os.PathLike[str]) -> SavedWeights:
 
     Raises
     ------
+    OSError
+        If the file is missing or cannot be read.
     ValueError
-        If the file is missing, cannot be read, is damaged, or is no weights file. One line, with
-        the path and what is wrong.
+        If it is damaged or no weights file. One line, with the path and what is wrong.
     """
-    try:
-        return read_archive(Path(path))
-    except ValueError as error:
-        problem = str(error)
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror or error})"
-    # zipfile and NumPy report damaged bytes with a dozen more classes of exceptions.
-    except Exception as error:
-        problem = f"is damaged ({str(error) or type(error).__name__})"
-    raise ValueError(" ".join(f"{path}: {problem}".split()))
-
-
-def read_archive(path: Path) -> SavedWeights:
-    """Read and check a weights file; errors do not name the path yet."""
-    # Opening a pipe would wait for a writer.
-    if path.exists() and not path.is_file():
-        raise ValueError("is a folder" if path.is_dir() else "is no regular file")
-    with path.open("rb") as file:
-        if file.read(4) != b"PK\x03\x04":
-            raise ValueError("is no .npz file")
+    with Path(path).open("rb") as file:
+        # NumPy would take any other file for a pickled object.
         if not zipfile.is_zipfile(file):
-            raise ValueError("is cut short")
+            raise ValueError(f"{path}: is no .npz file")
         file.seek(0)
-        with np.load(file, allow_pickle=False) as archive:
-            missing = [name for name in ARRAYS if name not in archive]
-            if missing:
-                raise ValueError(f"lacks {', '.join(missing)}; expected a file of save_weights")
-            arrays = {name: np.asarray(archive[name]) for name in ARRAYS}
-    settings = read_settings(arrays["settings"])
-    check_weights(arrays["w"])
-    histories: dict[str, History] = {"train": {}, "val": {}}
-    for name in HISTORIES:
-        part, quantity = name.split("_")
-        steps, values = arrays[f"{name}_steps"], arrays[f"{name}_values"]
-        if not (
-            (steps.dtype, values.dtype) == (np.int64, np.float64)
-            and (steps.ndim, values.shape) == (1, steps.shape)
-        ):
-            raise ValueError(
-                f"{name} has steps of {steps.dtype} {steps.shape} and values of {values.dtype}"
-                f" {values.shape}; expected int64 and float64 of one length"
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = dict(archive)
+            w, settings = arrays["w"], dict(json.loads(str(arrays["settings"])))
+            if w.ndim != 2 or w.dtype.kind != "f" or not np.isfinite(w).all():
+                raise ValueError("w is no matrix of finite numbers")
+            train_history, val_history = (
+                {quantity: read(arrays[f"{part}_{quantity}"]) for quantity in QUANTITIES}
+                for part in ("train", "val")
             )
-        histories[part][quantity] = dict(zip(steps.tolist(), values.tolist(), strict=True))
-    return SavedWeights(arrays["w"], settings, histories["train"], histories["val"])
+        # A dozen classes of exceptions, some with the advice to unpickle what NumPy does not know.
+        except Exception as error:
+            raise ValueError(f"{path}: is damaged, or no weights file") from error
+    return SavedWeights(w, settings, train_history, val_history)
 
 
-def read_settings(text: NDArray) -> dict[str, Any]:
-    """Read the settings from their JSON string, an array of shape ().
-
-    Raises
-    ------
-    ValueError
-        If it is no string or no JSON object.
-    """
-    if text.dtype.kind != "U" or text.shape != ():
-        raise ValueError(f"settings is {text.dtype} of shape {text.shape}; expected one string")
-    try:
-        settings = json.loads(str(text))
-    except ValueError as error:
-        raise ValueError(f"settings is not JSON: {error}") from error
-    if not isinstance(settings, dict):
-        raise ValueError(f"settings is {settings!r}; expected a JSON object")
-    return settings
+def read(rows: NDArray[np.float64]) -> dict[int, float]:
+    """Make one history out of an array of shape (n, 2)."""
+    return {int(step): value for step, value in rows.tolist()}

@@ -41,14 +41,17 @@ def check_batches(batch_size: int, N: int, fewest: int) -> None:
         )
 
 
+def misfit(name: str, array: NDArray, expected: str) -> ValueError:
+    """Make the error for an array of another dtype or shape than expected."""
+    return ValueError(f"{name} is {array.dtype} of shape {array.shape}; expected {expected}")
+
+
 def check_samples(X: Floats, w: Floats) -> None:
     """Raise a ValueError unless samples X [N, D] fit weights w [D, K] or [M, D, K], all float."""
     if w.ndim not in (2, 3) or w.dtype.kind != "f":
-        raise ValueError(f"w is {w.dtype} of shape {w.shape}; expected float of [D, K]")
+        raise misfit("w", w, "float of [D, K]")
     if X.ndim != 2 or X.shape[1] != w.shape[-2] or X.dtype.kind != "f":
-        raise ValueError(
-            f"X is {X.dtype} of shape {X.shape}; expected float of [N, {w.shape[-2]}], to fit w"
-        )
+        raise misfit("X", X, f"float of [N, {w.shape[-2]}], to fit w")
 
 
 def check_outputs(targets: NDArray, outputs: Floats, num_outputs: int | None = None) -> None:
@@ -63,17 +66,12 @@ def check_outputs(targets: NDArray, outputs: Floats, num_outputs: int | None = N
     """
     K = outputs.shape[1] if outputs.ndim == 2 else 0
     if (K < 2 if num_outputs is None else num_outputs != K) or outputs.dtype.kind != "f":
-        expected = "[N, K], K at least 2" if num_outputs is None else f"[N, {num_outputs}]"
-        raise ValueError(
-            f"outputs is {outputs.dtype} of shape {outputs.shape}; expected float of {expected}"
-        )
+        columns = "K], K at least 2" if num_outputs is None else f"{num_outputs}]"
+        raise misfit("outputs", outputs, f"float of [N, {columns}")
     if targets.shape != outputs.shape or targets.dtype.kind not in "fiub":
-        raise ValueError(
-            f"targets is {targets.dtype} of shape {targets.shape}; expected numbers of"
-            f" {list(outputs.shape)}, as outputs"
-        )
+        raise misfit("targets", targets, f"numbers of {list(outputs.shape)}, as outputs")
     if not len(targets):
-        raise ValueError(f"targets has shape {targets.shape}; expected at least one sample")
+        raise misfit("targets", targets, "at least one sample")
 
 
 def check_dataset(part: str, X: Floats, Y: NDArray, w: Floats) -> None:
@@ -82,14 +80,10 @@ def check_dataset(part: str, X: Floats, Y: NDArray, w: Floats) -> None:
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{name}_{part} is a {type(array).__name__}; expected an ndarray")
     D, K = w.shape
-    if X.ndim != 2 or X.shape[1] != D or X.dtype.kind != "f":
-        raise ValueError(f"X_{part} is {X.dtype} of shape {X.shape}; expected float of [N, {D}]")
+    if X.ndim != 2 or X.shape[1] != D or X.dtype.kind != "f" or len(X) == 0:
+        raise misfit(f"X_{part}", X, f"float of [N, {D}], N at least 1")
     if Y.shape != (len(X), K) or Y.dtype.kind not in "fiub":
-        raise ValueError(
-            f"Y_{part} is {Y.dtype} of shape {Y.shape}; expected numbers of [{len(X)}, {K}]"
-        )
-    if len(X) == 0:
-        raise ValueError(f"X_{part} is empty; expected at least one sample")
+        raise misfit(f"Y_{part}", Y, f"numbers of [{len(X)}, {K}]")
     if not np.isfinite(X.sum(dtype=np.float64)):
         raise ValueError(f"X_{part} has infinite or NaN values; expected finite ones")
     if not (Y.min() >= 0 and Y.max() <= 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cli
+from cli import POSITIVE_INT, option
 
 import os
 from collections.abc import Sequence
@@ -16,49 +17,21 @@ from study.runs import tasks_of_study
 
 SEEDS, EPOCHS, CONTINUED_EPOCHS = 20, 500, 400
 OTHER_OUTPUT = Path("study-evidence")
-
-
-def make_parser() -> cli.Parser:
-    """Make the parser of the command line."""
-    parser = cli.Parser(
-        description=__doc__,
-        epilog="A study that was stopped goes on where it was: what is in its cache is not computed"
-        " again as long as code, data and NumPy are the same.",
-    )
-
-    def add(option: str, **settings: object) -> None:
-        parser.add_argument(f"--{option}", **settings)  # type: ignore[arg-type]
-
-    shown = " (default: %(default)s)"
-    add("seeds", type=cli.POSITIVE_INT, default=SEEDS, metavar="N", help=f"runs each{shown}")
-    add("epochs", type=cli.POSITIVE_INT, default=EPOCHS, metavar="N", help=f"at most{shown}")
-    add(
-        "continued-epochs",
-        type=cli.POSITIVE_INT,
-        default=CONTINUED_EPOCHS,
-        metavar="N",
-        help=f"epochs of the runs without early stopping{shown}",
-    )
-    add("data-dir", type=Path, default=mnist.DATA_DIR, metavar="DIR", help="default: MNIST")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--jobs",
-        type=cli.POSITIVE_INT,
-        metavar="N",
-        help=f"processes on this machine (default: {os.cpu_count()}, one for each core)",
-    )
-    where.add_argument("--scheduler", metavar="ADDRESS", help="use the workers of a Dask cluster")
-    add(
-        "output",
-        type=Path,
-        metavar="DIR",
-        help="folder for the tables (default: study/evidence, which the report reads, if all"
-        f" other settings are the default; otherwise {OTHER_OUTPUT})",
-    )
-    add("figures", type=Path, default=Path("figures"), metavar="DIR", help=f"folder{shown}")
-    add("cache", type=Path, default=Path(".study_cache"), metavar="DIR", help=f"folder{shown}")
-    add("quiet", action="store_true", help="print nothing but errors")
-    return parser
+OPTIONS = {
+    "--seeds": option(POSITIVE_INT, SEEDS, "N", "runs each"),
+    "--epochs": option(POSITIVE_INT, EPOCHS, "N", "the most epochs of a run"),
+    "--continued-epochs": option(
+        POSITIVE_INT, CONTINUED_EPOCHS, "N", "epochs of the runs without early stopping"
+    ),
+    "--data-dir": cli.DATA_OPTIONS["--data-dir"],
+    "--output": option(Path, None, "DIR", "folder for the tables", "see below"),
+    "--figures": cli.OUTPUT_OPTIONS["--figures"],
+    "--cache": option(Path, Path(".study_cache"), "DIR", "folder for what is computed"),
+    "--quiet": cli.DATA_OPTIONS["--quiet"],
+}
+EPILOG = f"""A study that was stopped goes on where it was: what is in its cache is not computed
+again as long as code, data and NumPy are the same. The tables go to study/evidence, which the
+report reads, if all settings of the study are the default, and otherwise to {OTHER_OUTPUT}."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,17 +42,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code: 2 if a task failed.
     """
-    args = make_parser().parse_args(argv)
-    is_the_reports = (args.seeds, args.epochs, args.continued_epochs, args.data_dir.resolve()) == (
-        SEEDS,
-        EPOCHS,
-        CONTINUED_EPOCHS,
-        mnist.DATA_DIR.resolve(),
-    )
+    parser = cli.make_parser(__doc__, OPTIONS, epilog=EPILOG)
+    where = parser.add_mutually_exclusive_group()
+    cores = f"{os.cpu_count()}, one for each core"
+    where.add_argument("--jobs", **option(POSITIVE_INT, None, "N", "processes here", cores))
+    where.add_argument("--scheduler", metavar="ADDRESS", help="use the workers of a Dask cluster")
+    args = parser.parse_args(argv)
+    settings = args.seeds, args.epochs, args.continued_epochs, args.data_dir.resolve()
+    is_the_reports = settings == (SEEDS, EPOCHS, CONTINUED_EPOCHS, mnist.DATA_DIR.resolve())
     output = args.output or (evidence.FOLDER if is_the_reports else OTHER_OUTPUT)
     for folder in (output, args.figures, args.cache):
         cli.check_folder(folder)
-    tasks = tasks_of_study(args.seeds, args.epochs, args.continued_epochs, args.data_dir)
+    tasks = tasks_of_study(*settings)
     results = compute_all(tasks, args.cache, args.jobs, args.scheduler, progress=not args.quiet)
     complete = len(results) == len(tasks)
     if not complete and output == evidence.FOLDER:
@@ -87,8 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return cli.EXIT_ERROR
     paths = evidence.write(results, output)
     use_style()
-    drawn = figures.draw(output) if complete else {}
-    paths += cli.save_figures(drawn, args)
+    paths += cli.save_figures(figures.draw(output) if complete else {}, args)
     if not args.quiet:
         print(*(f"wrote {path}" for path in paths), sep="\n")
     return 0 if complete else cli.EXIT_ERROR

@@ -16,20 +16,25 @@ import sys
 from collections.abc import Iterator, Sequence
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import dask
 import numpy as np
+from distributed import Client, KilledWorker, LocalCluster, as_completed
+from tqdm import tqdm
 
 from study.runs import Result, Task, compute, fingerprint
 
-if TYPE_CHECKING:
-    from distributed import Client
-
 # How long to wait for a scheduler, then for its first worker.
 WAIT_SECONDS = 10
-# A worker gives memory back to Linux at once, by Dask's default. A step would then ask for it anew
-# each time: runs took nearly twice as long.
-WORKER_ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": 2**26, "MALLOC_MMAP_THRESHOLD_": 2**25}
+WORKER_ENVIRONMENT = {
+    # A worker gives memory back to Linux at once, by Dask's default. A step would then ask for it
+    # anew each time: runs took nearly twice as long.
+    "MALLOC_TRIM_THRESHOLD_": 2**26,
+    "MALLOC_MMAP_THRESHOLD_": 2**25,
+    "OPENBLAS_NUM_THREADS": 1,
+    # A worker complains when Ctrl-C ends the study in the middle of its task.
+    "DASK_LOGGING__DISTRIBUTED": "critical",
+}
 
 
 @contextlib.contextmanager
@@ -59,27 +64,15 @@ def dask_client(jobs: int, scheduler: str | None) -> Iterator[Client]:
     OSError
         If the scheduler does not answer or has no worker.
     """
-    import dask
-    from distributed import Client, LocalCluster
-
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    settings = {
-        "distributed.nanny.pre-spawn-environ": {**WORKER_ENVIRONMENT, "OPENBLAS_NUM_THREADS": 1},
-    }
     with contextlib.ExitStack() as stack:
-        stack.enter_context(dask.config.set(settings))
         if scheduler is None:
-            with ctrl_c_blocked():
+            environment = {"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}
+            with dask.config.set(environment), ctrl_c_blocked():
                 cluster = LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=":0")
-            stack.enter_context(cluster)
-            client = Client(cluster)
-        else:
-            client = Client(scheduler, timeout=WAIT_SECONDS)
-        stack.enter_context(client)
-        try:
-            client.wait_for_workers(1, timeout=WAIT_SECONDS)
-        except TimeoutError as error:
-            raise TimeoutError(f"{scheduler} has no worker after {WAIT_SECONDS} s") from error
+            scheduler = stack.enter_context(cluster).scheduler_address
+        client = stack.enter_context(Client(scheduler, timeout=WAIT_SECONDS))
+        client.wait_for_workers(1, timeout=WAIT_SECONDS)
         yield client
 
 
@@ -135,20 +128,12 @@ def compute_all(
     dict of Task to dict
         The results of the tasks that did not fail, in the order of `tasks`.
     """
-    from tqdm import tqdm
-
     results = {task: result for task in tasks if (result := recall(task, cache)) is not None}
     missing = [task for task in tasks if task not in results]
     if missing:
-        from distributed import as_completed
-
+        # Tasks differ so much that only all of them together tell the time left: no smoothing.
         bar = tqdm(
-            desc="study",
-            unit="task",
-            total=len(tasks),
-            initial=len(results),
-            smoothing=0,  # Tasks differ so much that only all of them together tell the time left.
-            disable=None if progress else True,  # None: unless it is a terminal
+            total=len(tasks), initial=len(results), smoothing=0, disable=None if progress else True
         )
         with bar, dask_client(jobs or os.cpu_count() or 1, scheduler) as client:
             futures = {
@@ -161,19 +146,15 @@ def compute_all(
                     results[task] = keep(future.result(), task, cache)
                 except Exception as error:
                     with tqdm.external_write_mode(file=sys.stderr):
-                        cli.fail(f"{describe(task)}: {describe_error(error)}")
+                        cli.fail(describe(task, error))
                 future.release()
                 bar.update()
     return {task: results[task] for task in tasks if task in results}
 
 
-def describe(task: Task) -> str:
-    """Name a task in a message."""
-    return f"{task.kind} {task.configuration}, block {task.block}, seed {task.seed}"
-
-
-def describe_error(error: Exception) -> str:
-    """Say what ended a task."""
-    if type(error).__name__ == "KilledWorker":
-        return "the process of its worker died; it was killed, perhaps because memory ran out"
-    return f"{type(error).__name__}: {error}"
+def describe(task: Task, error: Exception) -> str:
+    """Say which task failed, and why."""
+    problem = f"{type(error).__name__}: {error}"
+    if isinstance(error, KilledWorker):
+        problem = "the process of its worker died; it was killed, perhaps because memory ran out"
+    return f"{task.kind} {task.configuration}, block {task.block}, seed {task.seed}: {problem}"

@@ -32,7 +32,7 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
         Of the same run with early stopping.
     """
     figure, axes = new_figure("cross-entropy loss")
-    train = history.train_loss.rolling(VALIDATIONS_TO_AVERAGE, center=True).mean().dropna()
+    train = history.train_loss.rolling(VALIDATIONS_TO_AVERAGE, center=True, min_periods=1).mean()
     for losses, color, name in (
         (train, TRAINING, "training"),
         (history.val_loss, VALIDATION, "validation"),
@@ -42,11 +42,12 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     curve: dict[int, float] = smooth(history.val_loss).to_dict()  # type: ignore[assignment]
     minimum = min(curve, key=curve.__getitem__)
     for what, step, look in (("minimum", minimum, "kv"), ("kept", best_step, "ko")):
-        axes.plot(step, curve[step], look)
-        label_end(axes, step, curve[step], f"{what}, step {number(step, ',')}", points=6)
+        if step in curve:
+            axes.plot(step, curve[step], look)
+            label_end(axes, step, curve[step], f"{what}, step {number(step, ',')}", points=6)
     axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
     # The steep start would take all of the height.
-    late = history.val_loss[history.index > stop_step / 4]
+    late = history.val_loss[history.index > min(stop_step, history.index[-1]) / 4]
     span = late.max() - train.min()
     axes.set_ylim(train.min() - 0.05 * span, late.max() + 0.05 * span)
     label = f"early stop, step {number(stop_step, ',')}"

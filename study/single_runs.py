@@ -21,12 +21,12 @@ def mean_near(history: Mapping[int, float], step: int, validations: int = 10) ->
 
 
 def smooth(losses: pd.Series) -> pd.Series:
-    """Compute the median of 25 validations around each one, where there are as many.
+    """Compute the median of 25 validations around each one, of fewer at both ends.
 
     The lowest single value of two thousand is a matter of luck, and a mean would feel the spikes of
     task 2e.
     """
-    return losses.rolling(VALIDATIONS_TO_AVERAGE, center=True).median().dropna()
+    return losses.rolling(VALIDATIONS_TO_AVERAGE, center=True, min_periods=1).median()
 
 
 def gap_near(trainer: BaseTrainer, step: int) -> float:

@@ -178,14 +178,6 @@ def test_atomic_path_keeps_the_older_file_if_writing_fails(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["file.txt"]
 
 
-def test_atomic_path_refuses_a_folder_in_the_files_place(tmp_path):
-    with (
-        pytest.raises(IsADirectoryError, match="is a folder; expected a file"),
-        cli.atomic_path(tmp_path),
-    ):
-        pytest.fail("the block must not run")
-
-
 def run_child(code: str, *arguments: object, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],

@@ -4,7 +4,6 @@ from cli.weights import SavedWeights, load_weights, save_weights
 
 import io
 import json
-import os
 import pickle
 import re
 import zipfile
@@ -111,46 +110,15 @@ def test_the_same_run_gives_the_same_bytes(tmp_path):
 
 def test_numpy_alone_can_read_the_file_without_unpickling(logistic_file):
     with np.load(logistic_file, allow_pickle=False) as archive:
-        assert all(archive[name].dtype.kind in "fiU" for name in archive)
+        assert all(archive[name].dtype.kind in "fU" for name in archive)
         assert json.loads(str(archive["settings"]))["classes"] == [2, 3]
-        assert list(archive["val_loss_steps"]) == [0, 2, 4, 6, 8]
+        assert list(archive["val_loss"][:, 0]) == [0, 2, 4, 6, 8]
 
 
 def test_the_file_gets_just_the_given_name(tmp_path):
     save(tmp_path / "no_ending", make_trainer("softmax"), {})
     assert [path.name for path in tmp_path.iterdir()] == ["no_ending"]
     load_weights(tmp_path / "no_ending")
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"classes": [2, 3], "folder": Path("x")}, "settings has a value that is not plain JSON"),
-        ({"classes": [2, 3], "loss": float("nan")}, "settings has a value that is not plain JSON"),
-    ],
-)
-def test_settings_that_could_not_be_read_back_are_not_written(logistic_file, settings, message):
-    before = logistic_file.read_bytes()
-    with pytest.raises(ValueError, match=message):
-        save(logistic_file, make_trainer("logistic"), settings)
-    assert logistic_file.read_bytes() == before
-    assert list(logistic_file.parent.iterdir()) == [logistic_file]
-
-
-@pytest.mark.parametrize(
-    ("w", "message"),
-    [
-        (np.full((785, 10), np.nan, np.float32), "w has infinite or NaN values; expected finite"),
-        (np.zeros((2, 785, 10), np.float32), r"w is float32 of shape \(2, 785, 10\); expected"),
-        (np.zeros((785, 10), np.float16), r"w is float16 of shape \(785, 10\); expected"),
-    ],
-)
-def test_weights_that_could_not_be_read_back_are_not_written(tmp_path, w, message):
-    trainer = make_trainer("softmax")
-    trainer.model.w = w
-    with pytest.raises(ValueError, match=message):
-        save(tmp_path / "w.npz", trainer, {})
-    assert not any(tmp_path.iterdir())
 
 
 def refusal(path: Path) -> str:
@@ -167,39 +135,32 @@ def npy(array: NDArray) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    "content",
     [
-        (None, "cannot be read (No such file or directory)"),
-        (b"", "is no .npz file"),
-        (b"PK\x03", "is no .npz file"),
-        (b"PK\x05\x06" + 18 * b"\0", "is no .npz file"),
-        (b"hello\nworld\n", "is no .npz file"),
-        (npy(np.zeros((785, 1))), "is no .npz file"),
-        (pickle.dumps({"w": np.zeros((785, 1))}), "is no .npz file"),
+        b"",
+        b"PK\x03",
+        b"hello\nworld\n",
+        npy(np.zeros((785, 1))),
+        pickle.dumps({"w": np.zeros((785, 1))}),
     ],
 )
-def test_files_of_other_kinds_are_refused(tmp_path, content, message):
+def test_files_of_other_kinds_are_refused(tmp_path, content):
     path = tmp_path / "w.npz"
-    if content is not None:
-        path.write_bytes(content)
-    assert refusal(path) == message
+    path.write_bytes(content)
+    assert refusal(path) == "is no .npz file"
 
 
-def test_a_folder_is_refused(tmp_path):
-    assert refusal(tmp_path) == "is a folder"
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "w.npz")
-    assert refusal(tmp_path / "w.npz") == "is no regular file"
+def test_what_cannot_be_opened_is_named(tmp_path):
+    for path, kind in ((tmp_path, OSError), (tmp_path / "w.npz", FileNotFoundError)):
+        with pytest.raises(kind, match=re.escape(str(path))):
+            load_weights(path)
 
 
 def test_a_file_cut_short_is_refused_wherever_it_ends(logistic_file):
     content = logistic_file.read_bytes()
     for length in [4, 30, 100, 1000, *range(len(content) - 400, len(content), 7)]:
         logistic_file.write_bytes(content[:length])
-        assert refusal(logistic_file) == "is cut short"
+        assert refusal(logistic_file) == "is no .npz file"
 
 
 def test_a_damaged_byte_is_refused_or_does_not_matter(logistic_file):
@@ -224,11 +185,10 @@ def test_a_damaged_byte_is_refused_or_does_not_matter(logistic_file):
             assert saved.settings == original.settings
             assert repr(saved.train_history) == repr(original.train_history)
     assert len(refusals) > len(positions) / 2
-    for message in refusals:
-        assert message.startswith(f"{logistic_file}: ")
-        assert "\n" not in message
-        # NumPy advises to unpickle what it does not know.
-        assert "allow_pickle" not in message
+    assert {*refusals} <= {
+        f"{logistic_file}: is no .npz file",
+        f"{logistic_file}: is damaged, or no weights file",
+    }
 
 
 class Trap:
@@ -247,7 +207,7 @@ def test_nothing_is_ever_unpickled(logistic_file):
     assert trap.exists()
     trap.unlink()
     replace_arrays(logistic_file, w=np.array([Trap(trap)], dtype=object))
-    assert "Object arrays cannot be loaded" in refusal(logistic_file)
+    assert refusal(logistic_file) == "is damaged, or no weights file"
     assert not trap.exists()
 
 
@@ -259,45 +219,21 @@ def replace_arrays(path: Path, **changes: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    "changes",
     [
-        ({"w": None}, "lacks w; expected a file of save_weights"),
-        ({"settings": None, "val_loss_steps": None}, "lacks settings, val_loss_steps; expected"),
-        ({"w": np.zeros(785, np.float32)}, "w is float32 of shape (785,); expected"),
-        ({"w": np.zeros((785, 1), int)}, "w is int64 of shape (785, 1); expected float32 or"),
-        ({"w": np.zeros((785, 1), complex)}, "w is complex128 of shape (785, 1); expected"),
-        ({"w": np.full((785, 1), np.inf)}, "w has infinite or NaN values; expected finite"),
-        ({"settings": np.array(3)}, "settings is int64 of shape (); expected one string"),
-        ({"settings": np.array(["{}"])}, "settings is <U2 of shape (1,); expected one string"),
-        ({"settings": np.array("{")}, "settings is not JSON: "),
-        ({"settings": np.array("[]")}, "settings is []; expected a JSON object"),
-        ({"settings": np.array("[" * 100_000)}, "is damaged (maximum recursion depth exceeded"),
-        (
-            {"val_loss_steps": np.arange(3)},
-            "val_loss has steps of int64 (3,) and values of float64 (5,); expected",
-        ),
-        ({"train_loss_steps": np.arange(10.0)}, "train_loss has steps of float64 (10,) and"),
-        ({"train_loss_values": np.zeros((10, 1))}, "train_loss has steps of int64 (10,) and"),
+        {"w": None},
+        {"settings": None},
+        {"val_loss": None},
+        {"w": np.zeros(785)},
+        {"w": np.zeros((785, 1), int)},
+        {"w": np.full((785, 1), np.inf)},
+        {"settings": np.array("{")},
+        {"settings": np.array("[3]")},
+        {"settings": np.array("[" * 100_000)},
+        {"train_loss": np.zeros(10)},
+        {"train_loss": np.zeros((10, 3))},
     ],
 )
-def test_contents_that_are_no_weights_are_refused(logistic_file, changes, message):
+def test_contents_that_are_no_weights_are_refused(logistic_file, changes):
     replace_arrays(logistic_file, **changes)
-    assert refusal(logistic_file).startswith(message)
-
-
-def huge_npy() -> bytes:
-    """Make an array file whose header claims 7 petabytes."""
-    file = io.BytesIO()
-    header = {"descr": "<f8", "fortran_order": False, "shape": (10**15, 1)}
-    np.lib.format.write_array_header_1_0(file, header)
-    return file.getvalue()
-
-
-@pytest.mark.parametrize("content", [b"hello", npy(np.zeros((785, 1)))[:-8], huge_npy()])
-def test_an_entry_that_is_no_array_is_refused(logistic_file, content):
-    with zipfile.ZipFile(logistic_file) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(logistic_file, "w") as archive:
-        for name, old_content in entries.items():
-            archive.writestr(name, content if name == "w.npy" else old_content)
-    assert refusal(logistic_file)
+    assert refusal(logistic_file) == "is damaged, or no weights file"
