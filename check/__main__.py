@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from check import CHECKS, COURSE_MODULES, FULL
+from check.answers import WIDTH
 from check.runner import Result, run_checks
 
 Results = Mapping[str, Result]
@@ -55,11 +56,14 @@ def problem_of(folder: Path) -> str:
 
 def details(results: Results) -> Iterable[str]:
     """Give the lines for one folder: each check, and why it has not passed."""
-    for check, (status, text) in ((c, (r.status, r.text)) for c, r in results.items()):
-        yield f"{status:7}  {check}"
-        if text and "\n" not in text:
-            text = textwrap.fill(text, 71)
-        if text:
+    first: dict[str, str] = {}
+    for check, result in results.items():
+        yield f"{result.status:7}  {check}"
+        if same := first.get(result.text):
+            yield f"         the same as {same}"
+        elif result.text:
+            first[result.text] = check
+            text = result.text if "\n" in result.text else textwrap.fill(result.text, WIDTH)
             yield textwrap.indent(text, " " * 9)
     passed = sum(result.status == "passed" for result in results.values())
     yield f"{passed} of {len(results)} checks passed"

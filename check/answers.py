@@ -15,13 +15,7 @@ WIDTH = 71
 
 
 class WrongAnswer(pytest.fail.Exception):  # type: ignore[name-defined]
-    """A check has failed.
-
-    Parameters
-    ----------
-    called, returned, expected, hint : str
-        A line each.
-    """
+    """A check has failed: what was called, what came back, what was expected, and a hint."""
 
     def __init__(self, called: str, returned: str, expected: str, hint: str = "") -> None:
         parts = {"called": called, "returned": returned, "expected": expected, "hint": hint}
@@ -29,13 +23,9 @@ class WrongAnswer(pytest.fail.Exception):  # type: ignore[name-defined]
 
 
 def layout(parts: Mapping[str, str]) -> str:
-    """Lay out named texts in two columns."""
-    lines = [
-        textwrap.fill(" ".join(text.split()), WIDTH, initial_indent=f"{name:10}",
-                      subsequent_indent=" " * 10)
-        for name, text in parts.items() if text
-    ]  # fmt: skip
-    return "\n".join(lines)
+    """Lay out texts, each with its name in front."""
+    wrapper = textwrap.TextWrapper(WIDTH, subsequent_indent=" " * 10)
+    return "\n".join(wrapper.fill(f"{name:10}{text}") for name, text in parts.items() if text)
 
 
 def missing(why: str) -> NoReturn:
@@ -48,82 +38,65 @@ def agree(returned: Any, expected: Any) -> bool:
     if np.shape(returned) != np.shape(expected):
         return False
     scale = np.max(np.abs(expected), initial=0)
-    return np.allclose(returned, expected, rtol=TOLERANCE, atol=TOLERANCE * scale)
+    return np.allclose(returned, expected, rtol=0, atol=TOLERANCE * scale)
 
 
 def require(
-    called: str, returned: Any, expected: Any, mistakes: Mapping[str, Any] | None = None
-) -> None:
-    """End a check unless a solution returned what is expected.
+    called: str, returned: Any, expected: Any, mistakes: Mapping[str, Any] | None = None,
+    hint: str = "",
+) -> None:  # fmt: skip
+    """Raise a WrongAnswer unless a solution returned what is expected.
 
     Parameters
     ----------
     called : str
         What was called, in words.
     returned : object
-    expected : ndarray or float
+    expected : ndarray, float or sequence of float
     mistakes : mapping of str to ndarray or float, optional
-        Hints, and what is returned by those whom they help.
-
-    Raises
-    ------
-    WrongAnswer
+        Hints, and what those return whom they help.
+    hint : str, optional
+        For everybody else.
     """
     __tracebackhide__ = True
     if returned is None:
         missing(f"{called} gives None, as the starter code does")
-    array, right = np.asarray(returned), np.asarray(expected)
-    if array.dtype.kind not in "fiub":
+    found, right = np.asarray(returned), np.asarray(expected)
+    if found.dtype.kind not in "fiub":
         raise WrongAnswer(called, f"{type(returned).__name__} {returned!r:.60}", shown(right))
-    if agree(array, right):
+    if agree(found, right):
         return
-    hints = (hint for hint, wrong in (mistakes or {}).items() if agree(array, wrong))
-    hint = next(hints, "") or shape_hint(array, right)
-    raise WrongAnswer(called, *shown_both(array, right), hint)
+    hints = [hint for hint, wrong in (mistakes or {}).items() if agree(found, wrong)]
+    hints += [hint or shape_hint(found, right)]
+    texts = [shown(found), shown(right)]
+    if found.shape == right.shape and right.size > 3:
+        difference = np.nan_to_num(np.abs(found - right.astype(float)), nan=np.inf)
+        place = np.unravel_index(np.argmax(difference), right.shape)
+        off = np.count_nonzero(difference > TOLERANCE * np.max(np.abs(right)))
+        texts = [f"{a[place]:.6g} at {[*map(int, place)]}" for a in (found, right)]
+        texts[0] += f"; {off} of {right.size} values are off"
+    raise WrongAnswer(called, texts[0], texts[1], hints[0])
 
 
 def shown(array: Any) -> str:
     """Describe an array, or a number."""
-    if np.ndim(array) == 0:
-        return f"{array:.7g}"
-    if np.size(array) == 1:
-        return f"an array of shape {np.shape(array)}: {np.ravel(array)[0]:.7g}"
-    return f"{array.dtype} of shape {array.shape}"
+    array = np.asarray(array)
+    if array.size > 3:
+        return f"{array.dtype} of shape {array.shape}"
+    values = ", ".join(f"{value:.7g}" for value in array.ravel())
+    return values if array.ndim == 0 else f"array of shape {array.shape}: {values}"
 
 
-def shown_both(array: Any, right: Any) -> tuple[str, str]:
-    """Describe two arrays, and where they differ most."""
-    texts = shown(array), shown(right)
-    if array.shape != right.shape or array.ndim == 0:
-        return texts
-    difference = np.abs(np.subtract(array, right, dtype=np.float64))
-    off = ~(difference <= TOLERANCE * (np.abs(right) + np.max(np.abs(right))))
-    place = np.unravel_index(np.argmax(np.where(off, np.nan_to_num(difference, nan=np.inf), -1)),
-                             array.shape)  # fmt: skip
-    at = ", ".join(map(str, place))
-    found, wanted = (f"{text}, with {a[place]:.6g} at [{at}]" for text, a in
-                     zip(texts, (array, right), strict=True))  # fmt: skip
-    return f"{found}; {off.sum()} of {off.size} values are off", wanted
-
-
-def shape_hint(array: Any, right: Any) -> str:
+def shape_hint(found: Any, right: Any) -> str:
     """Say what a wrong shape looks like."""
-    if right.ndim == 0 and array.size == 1:
+    if right.ndim == 0 and found.size == 1:
         return (
-            "the value is right, but it is an array of one element, not a float: sum over all axes,"
-            " or return it with .item()"
-            if agree(array.item(), right)
-            else "it is an array of one element, and its value is off, too"
+            "a float is expected, not an array of one element: take the sum over all axes, or"
+            f" .item(). The value is {'right' if agree(found.item(), right) else 'off, too'}"
         )
-    if right.ndim == 0 and array.ndim:
-        return "a loss is one number, the mean over all samples"
-    if array.shape == right.shape[:1]:
+    if found.shape == right.shape[:1]:
         return (
-            f"it has lost a dimension: targets {right.shape} minus outputs {array.shape} would be"
-            f" {np.broadcast_shapes(right.shape, array.shape)}"
+            f"with a dimension lost, targets of shape {right.shape} minus this would be of shape"
+            f" {np.broadcast_shapes(right.shape, found.shape)}"
         )
-    if array.shape == right.shape[::-1]:
-        return "it is transposed"
-    if not np.isfinite(array).all():
-        return "it has values that are NaN or infinite"
-    return ""
+    return "" if np.isfinite(found).all() else "there are values that are NaN or infinite"

@@ -93,34 +93,33 @@ def move_in(folder: Path) -> None:
 
 def serve_mnist() -> None:
     """Answer downloads of MNIST's four files with ours; their old address answers 403."""
-    open_url = urllib.request.OpenerDirector.open
+    opener: Any = urllib.request.OpenerDirector
+    open_url = opener.open
 
     def urllib_open(self: Any, url: Any, *args: Any, **options: Any) -> Any:
-        address = url if isinstance(url, str) else url.full_url
-        content = mnist_file(address)
-        if content is None:
+        address = getattr(url, "full_url", url)
+        if (content := mnist_file(address)) is None:
             return open_url(self, url, *args, **options)
-        headers = email.message.Message()
-        headers["Content-Length"] = str(len(content))
-        return urllib.response.addinfourl(io.BytesIO(content), headers, address, 200)
+        return urllib.response.addinfourl(
+            io.BytesIO(content), email.message.Message(), address, 200
+        )
 
-    setattr(urllib.request.OpenerDirector, "open", urllib_open)  # noqa: B010
+    opener.open = urllib_open
     try:
         import requests
     except ImportError:
         return
-    request = requests.Session.request
+    session: Any = requests.Session
+    request = session.request
 
     def requests_request(self: Any, method: str, url: str, **options: Any) -> Any:
-        content = mnist_file(url)
-        if content is None:
+        if (content := mnist_file(url)) is None:
             return request(self, method, url, **options)
         response = requests.Response()
         response.status_code, response.url, response.raw = 200, url, io.BytesIO(content)
-        response.headers["Content-Length"] = str(len(content))
         return response
 
-    setattr(requests.Session, "request", requests_request)  # noqa: B010
+    session.request = requests_request
 
 
 def mnist_file(address: str) -> bytes | None:
