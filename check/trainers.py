@@ -87,11 +87,7 @@ def require_validation(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
         raise WrongAnswer(called, f"{returned!r:.60}", f"a tuple: {names}")
     mistakes = {
         "first comes the accuracy on the training set, then the other one": (loss, val, train),
-        "the loss is the training set's; expected is the validation set's": (
-            train_loss,
-            train,
-            val,
-        ),
+        "the loss is not that of the validation set, but of the other": (train_loss, train, val),
         "these accuracies are in percent; expected are fractions": (loss, 100 * train, 100 * val),
     }
     found = [np.squeeze(value) for value in returned]
@@ -135,25 +131,18 @@ def require_early_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stop_hint(last: int, steps: int) -> str:
     """Say what it looks like that a run ended with a step."""
-    validations, rest = divmod(last - STOP_STEP, STEPS_PER_VALIDATION)
     rule = f"the best loss comes at step {BEST_STEP}, and is 10 validations old at {STOP_STEP}"
     if last + 1 == steps:
         return "nothing has stopped it: early stopping is not there, or its condition is never met"
-    if rest:
+    if (last - STOP_STEP) % STEPS_PER_VALIDATION:
         return f"{rule}; stop there, not at the end of the epoch"
-    return (
-        f"{rule}; this is {abs(validations)} validations {'later' if validations > 0 else 'sooner'}"
-    )
+    return f"{rule}; a validation comes every {STEPS_PER_VALIDATION} steps"
 
 
 def load_digits(split: str, count: int) -> tuple[Array, Array]:
     """Read the digits 2 and 3, preprocessed: X [N, 785], and 1 for a 2, 0 for a 3, [N, 1]."""
-    images, labels = (
-        np.frombuffer(
-            gzip.decompress((DATA_DIR / f"{split}-{name}-ubyte.gz").read_bytes()), np.uint8
-        )
-        for name in ("images-idx3", "labels-idx1")
-    )
+    files = (DATA_DIR / f"{split}-{name}-ubyte.gz" for name in ("images-idx3", "labels-idx1"))
+    images, labels = (np.frombuffer(gzip.decompress(f.read_bytes()), np.uint8) for f in files)
     labels = labels[8:][:count]
     chosen = np.isin(labels, (2, 3))
     X = images[16:].reshape(-1, 784)[:count][chosen] / 127.5 - 1
