@@ -98,15 +98,21 @@ def require_outputs(kind: Kind) -> None:
     logits = X @ w
     model = build(load(kind.models, kind.model))
     model.w = w.copy()
-    mistakes = {"these are the logits X w, without the activation": logits}
-    if kind is LOGISTIC:
-        mistakes["the sign is wrong: ŷ = 1 / (1 + exp(-X w))"] = kind.activation(-logits)
-    else:
-        e = np.exp(logits)
-        mistakes["exp(X w) is not divided by its sum over the classes"] = e
-        mistakes["the sum is over the samples, not over the classes: axis=1"] = e / e.sum(axis=0)
+    mistakes = {
+        "these are the logits X w, without the activation": logits,
+        "the sign of X w is wrong, or the outputs are those of the other class": kind.activation(
+            -logits
+        ),
+    }
     called = f"{kind.models}.{kind.model}().forward(X), X of shape {X.shape}, w of {w.shape}"
-    require(called, model.forward(X.copy()), kind.activation(logits), mistakes)
+    returned = model.forward(X.copy())
+    hint = ""
+    if kind is SOFTMAX and np.shape(returned) == logits.shape:
+        sums = [np.sum(returned, axis=axis) for axis in (0, 1)]
+        if not np.allclose(sums[1], 1):
+            hint = "the outputs of a sample do not add up to 1: divide exp(X w) by its sum over the"
+            hint += f" classes, axis=1{', not axis=0' * np.allclose(sums[0], 1)}"
+    require(called, returned, kind.activation(logits), mistakes, hint)
 
 
 def require_loss(kind: Kind) -> None:

@@ -29,12 +29,12 @@ TIMEOUT = 100
 MISTAKES = {
     "first": {
         "preprocessing": ("task2a", "X / 127.5", "X / 128", "divided by 128: 255 becomes 0.992"),
-        "logistic_outputs": ("task2a", "exp(-X", "exp(X", "the sign is wrong"),
+        "logistic_outputs": ("task2a", "exp(-X", "exp(X", "the sign of X w is wrong"),
         "logistic_loss": ("task2a", "np.mean(losses)", "np.mean(losses, axis=0)", "one element"),
         "logistic_gradient": ("task2a", " / X.shape[0]", "", "100 times too large: its 1/N"),
         "logistic_accuracy": ("task2", ">= 0.5", "> 0.5", "ŷ = 0.5 counts as 1"),
         "one_hot": ("task3a", "Y.reshape(-1)", "Y", "Y has two dimensions"),
-        "softmax_outputs": ("task3a", "e.sum(axis=1, keepdims=True)", "e.sum(axis=0)", "axis=1"),
+        "softmax_outputs": ("task3a", "e / e.sum(axis=1, keepdims=True)", "e", "add up to 1"),
         "softmax_loss": ("task3a", "np.log(outputs + 1e-15)) / targets.shape[0]",
                          "np.log(outputs + 1e-15))", "divide by the batch size"),
         "softmax_gradient": ("task3a", "-X.T", "X.T", "has the wrong sign"),
@@ -159,6 +159,7 @@ def test_what_the_course_allows_passes(tmp_path):
         ("task3a", "np.eye(num_classes)", "np.eye(num_classes, dtype=np.uint8)"),
         ("task3a", "(self, l2_reg_lambda)", "(self, l2_reg_lambda=0)"),
         ("task2a", "def __init__(self)", "def __init__(self, l2_reg_lambda)"),
+        ("task2", "BinaryModel()", "BinaryModel(0.0)"),
         ("task2a", "X / 127.5 - 1", "X.astype(np.float32) / 127.5 - 1"),
     )  # fmt: skip
     before = contents(folder)
@@ -182,7 +183,6 @@ def test_a_run_that_stops_elsewhere_is_told_where_it_should():
 
 
 def test_unfilled_starter_code_is_missing_and_not_failed(tmp_path):
-    unfilled = "    def {}:\n        return None\n"
     folder = solution(
         tmp_path / "solution",
         ("task2a", "    X = X / 127.5 - 1\n", "    return X\n"),
@@ -190,14 +190,13 @@ def test_unfilled_starter_code_is_missing_and_not_failed(tmp_path):
          " NotImplementedError\n    outputs"),
         ("task2a", "        return 1 / (1 + np.exp(-X.dot(self.w)))", "        return None"),
         ("task2a", "-X.T.dot(targets - outputs) / X.shape[0]", "np.zeros_like(self.w)"),
-        ("task3a", "    assert targets.shape == outputs.shape\n", "    raise NotImplementedError\n"),
+        ("task3a", "assert targets.shape == outputs", "raise NotImplementedError\n    outputs"),
         ("task3a", "        return e / e.sum(axis=1, keepdims=True)", "        return None"),
         ("task3a", "-X.T.dot(targets - outputs) / X.shape[0]", "None\n        return"),
         ("task3a", "return np.eye", "raise NotImplementedError\n    return np.eye"),
         ("task2", "    return np.mean(", "    return 0.0\n    return np.mean("),
-        ("task2", "        outputs = self.model.forward(X_batch)", "        loss = 0\n        return loss"),
+        ("task2", "outputs = self.model.forward(X_batch)", "loss = 0\n        return loss"),
     )  # fmt: skip
-    assert unfilled
     (folder / "task3.py").unlink()
     results = run_checks(folder, QUICK, TIMEOUT)
     assert statuses(results) == dict.fromkeys(QUICK, "missing")
@@ -225,12 +224,11 @@ def test_a_crash_costs_only_the_checks_that_need_what_crashed(tmp_path):
 def test_what_the_code_raises_is_shown_with_its_place(tmp_path):
     folder = solution(
         tmp_path / "solution",
-        ("task2a", "np.random.seed(1)", "exit()"),
+        ("task2a", "np.random.seed(1)", "raise SystemExit"),
         ("task2", "class LogisticTrainer(BaseTrainer):", "class LogisticTrainer(BaseTrainer)"),
         ("task3a", "import numpy as np", "import numpy as np\nanswer = input('how many? ')"),
-        ("task3", "import numpy as np", "import os\nos._exit(3)"),
     )
-    checks = ["preprocessing", "logistic_accuracy", "one_hot", "softmax_accuracy"]
+    checks = ["preprocessing", "logistic_accuracy", "one_hot"]
     results = run_checks(folder, checks, TIMEOUT)
     assert set(statuses(results).values()) == {"error"}
     texts = [" ".join(result.text.split()) for result in results.values()]
@@ -239,7 +237,6 @@ def test_what_the_code_raises_is_shown_with_its_place(tmp_path):
     assert "SyntaxError" in texts[1]
     assert "where task2.py, line 1" in texts[1]
     assert "it reads from the keyboard" in texts[2]
-    assert "exit code 3, while task3.py was imported" in texts[3]
 
 
 def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
@@ -261,9 +258,9 @@ def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
 
 def test_pytest_runs_the_same_checks(tmp_path):
     folder = solution(tmp_path / "solution", MISTAKES["first"]["l2_gradient"][:3])
-    process = run_python("pytest", "check", "--solution", folder)
+    process = run_python("pytest", "check", "--solution", folder, "-k", "l2 or one_hot")
     assert process.returncode == 1
-    assert "1 failed, 13 passed, 1 deselected" in process.stdout
+    assert "1 failed, 1 passed, 13 deselected" in process.stdout
     assert "the gradient of λ Σ w² is 2λw; yours has λw" in process.stdout
     assert "FAILED check/test_solution.py::test_l2_gradient" in process.stdout
 
@@ -289,7 +286,9 @@ def three(tmp_path, monkeypatch):
 
     def run(folder, checks, timeout):
         assert timeout == 7
-        return {check: results[folder.name].get(check, Result("passed")) for check in checks}
+        return {
+            check: results.get(folder.name, {}).get(check, Result("passed")) for check in checks
+        }
 
     monkeypatch.setattr(__main__, "run_checks", run)
 
@@ -332,7 +331,7 @@ def test_the_csv_file_has_a_row_for_each_folder(three, capsys):
     assert cleo[1:] == [
         {"one_hot": "missing", "train_step": "timeout"}.get(c, "passed") for c in CHECKS
     ]
-    assert os.listdir("out") == ["all.csv"]
+    assert [path.name for path in Path("out").iterdir()] == ["all.csv"]
 
 
 def test_what_is_no_solution_is_said_and_the_others_are_checked(three, capsys):
