@@ -80,10 +80,9 @@ def legend(rows: Mapping[Path, Results], checks: Sequence[str]) -> Iterable[str]
     yield ""
     yield "  ".join(f"{letter} {status}" for status, letter in LETTERS.items())
     yield ""
-    yield f"passed, of {len(rows)}"
     for number, check in enumerate(checks, start=1):
         passed = sum(results[check].status == "passed" for results in rows.values())
-        yield f"{passed:10}  {number:2} {check}"
+        yield f"{number:2} {check:17} {passed} of {len(rows)} passed"
 
 
 def write_csv(path: Path, rows: Mapping[Path, Results], checks: Sequence[str]) -> None:
