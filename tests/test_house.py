@@ -84,6 +84,14 @@ def test_a_room_imports_only_from_rooms_below_it():
         assert room == "benchmarks" or "benchmarks" not in others
 
 
+def test_what_runs_beside_somebody_elses_modules_imports_none_of_the_same_name():
+    reached, new = set(), {"check.test_solution", "check.conftest"}
+    while new:
+        reached |= new
+        new = set().union(*(imports_of(name) for name in new)) - reached
+    assert {name.partition(".")[0] for name in reached} == {"check", "numerics"}
+
+
 def test_generated_files_are_ignored():
     names = ["figures/a.png", "weights/a.npz", "report.pdf", "report.html", ".venv/x"]
     ignored = subprocess.run(
