@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.checks import Floats, check_outputs, check_samples
+from numerics.checks import Floats, check_outputs, check_samples, misfit
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
 from utils import load_binary_dataset
@@ -39,9 +39,7 @@ def pre_process_images(X: NDArray) -> NDArray[np.float32]:
         If shape or dtype is another one, or a pixel is outside 0…255 or NaN.
     """
     if X.ndim != 2 or X.shape[1] != IMAGE_SIZE or X.dtype.kind not in "fiub":
-        raise ValueError(
-            f"X is {X.dtype} of shape {X.shape}; expected numbers of [N, {IMAGE_SIZE}]"
-        )
+        raise misfit("X", X, f"numbers of [N, {IMAGE_SIZE}]")
     if X.dtype != np.uint8 and not (np.min(X, initial=0) >= 0 and np.max(X, initial=0) <= 255):
         raise ValueError(f"X has pixels from {X.min()} to {X.max()}; expected 0 to 255")
     processed = np.empty((len(X), IMAGE_SIZE + 1), dtype=np.float32)

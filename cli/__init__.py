@@ -10,7 +10,6 @@ from cli.options import (
     NATURAL,
     NON_NEGATIVE,
     OUTPUT_OPTIONS,
-    POSITIVE,
     POSITIVE_INT,
     TRAINING_OPTIONS,
     Parser,

@@ -54,8 +54,5 @@ class Checks:
         except AssertionError as failure:
             self(f"{what}: {failure}", False)
         else:
-            self(
-                f"{what}, largest relative error {error:.1e}"
-                f" (denominator at least {100 * SMALLEST_SCALE:g} % of the largest gradient)",
-                True,
-            )
+            scale = f"denominator at least {100 * SMALLEST_SCALE:g} % of the largest gradient"
+            self(f"{what}, largest relative error {error:.1e} ({scale})", True)

@@ -10,21 +10,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
-def say_uncaught(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
+def say_uncaught(kind: type[BaseException], *details: Any) -> None:
     """Say what nobody has caught: of Ctrl-C one line, of all else the traceback."""
     if issubclass(kind, KeyboardInterrupt):
         fail("interrupted")
     else:
-        sys.__excepthook__(kind, error, traceback)
+        sys.__excepthook__(kind, *details)
 
 
 # Scripts import this before anything slow, so that Ctrl-C finds it even during their imports.

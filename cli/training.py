@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail
-from cli.files import atomic_path, check_file, check_folder
+from cli.files import atomic_path, check_folder
 from cli.weights import save_weights
 
 import argparse
@@ -80,9 +80,6 @@ def train(
     """
     from tqdm import tqdm
 
-    for name in trainers:
-        check_file(args.weights / f"{name}.npz")
-
     def after_step(trainer: BaseTrainer) -> bool:
         if trainer.stop_step % trainer.steps_per_validation == 0:
             show_progress(trainer, bars[trainer.name])
@@ -108,13 +105,10 @@ def train(
 def show_progress(trainer: BaseTrainer, bar: Any) -> None:
     """Let a bar show the step of a run and its last validation."""
     if trainer.val_history["loss"]:
-        step = max(trainer.val_history["loss"])
-        bar.set_postfix_str(
-            f"val loss {trainer.val_history['loss'][step]:.4f},"
-            f" accuracy {trainer.val_history['accuracy'][step]:.2%},"
-            f" {trainer.patience - trainer.validations_since_best} validations left",
-            refresh=False,
-        )
+        loss, accuracy = (values[max(values)] for values in trainer.val_history.values())
+        left = trainer.patience - trainer.validations_since_best
+        text = f"val loss {loss:.4f}, accuracy {accuracy:.2%}, {left} validations left"
+        bar.set_postfix_str(text, refresh=False)
     bar.update(trainer.stop_step - bar.n)
 
 
@@ -203,9 +197,8 @@ def format_table(trainers: Sequence[BaseTrainer]) -> str:
     summaries = [summary(trainer) for trainer in trainers]
     rows = [["run", *(printable(trainer.name) for trainer in trainers)]]
     for key in summaries[0]:
-        *_, kind = words = key.split("_")
-        form = FORMATS.get(kind, "{}")
-        rows.append([" ".join(words), *(form.format(run[key]) for run in summaries)])
+        form = FORMATS.get(key.rpartition("_")[2], "{}")
+        rows.append([key.replace("_", " "), *(form.format(run[key]) for run in summaries)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

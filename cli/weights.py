@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numerics.checks import Floats
-
-History = dict[str, dict[int, float]]
+from trainer import History
 
 QUANTITIES = ("loss", "accuracy")
 

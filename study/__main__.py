@@ -5,7 +5,6 @@ from __future__ import annotations
 import cli
 from cli import POSITIVE_INT, option
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = cli.make_parser(__doc__, OPTIONS, epilog=EPILOG)
     where = parser.add_mutually_exclusive_group()
-    cores = f"{os.cpu_count()}, one for each core"
-    where.add_argument("--jobs", **option(POSITIVE_INT, None, "N", "processes here", cores))
+    jobs = option(POSITIVE_INT, None, "N", "processes on this machine", "one for each core")
+    where.add_argument("--jobs", **jobs)
     where.add_argument("--scheduler", metavar="ADDRESS", help="use the workers of a Dask cluster")
     args = parser.parse_args(argv)
     settings = args.seeds, args.epochs, args.continued_epochs, args.data_dir.resolve()

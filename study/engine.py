@@ -10,7 +10,6 @@ import cli
 import contextlib
 import hashlib
 import logging
-import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -56,7 +55,7 @@ def ctrl_c_blocked() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def dask_client(jobs: int, scheduler: str | None) -> Iterator[Client]:
+def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
     """Connect to a cluster, or start one on this machine.
 
     Raises
@@ -84,8 +83,9 @@ def path_of(task: Task, cache: Path) -> Path:
 
 def recall(task: Task, cache: Path) -> Result | None:
     """Read the result of a task; None if it is missing or damaged."""
+    path = path_of(task, cache)
     try:
-        with path_of(task, cache).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: value[()] for name, value in archive.items()}
     # NumPy and zipfile report damaged bytes with a dozen classes of exceptions.
     except Exception:
@@ -135,7 +135,7 @@ def compute_all(
         bar = tqdm(
             total=len(tasks), initial=len(results), smoothing=0, disable=None if progress else True
         )
-        with bar, dask_client(jobs or os.cpu_count() or 1, scheduler) as client:
+        with bar, dask_client(jobs, scheduler) as client:
             futures = {
                 client.submit(compute, task, fingerprint(task.data_dir), pure=False): task
                 for task in missing

@@ -28,7 +28,7 @@ from numerics.templates import class_mean_correlation, roughness
 from study.fluctuations import deepest_dip, epoch_periodicity, mean_absolute_change
 from study.single_runs import weights_after
 from task2a import pre_process_images
-from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
+from task3a import NUM_CLASSES, one_hot_encode
 from task4 import LAMBDAS, squared_norm
 from trainer import BaseTrainer
 from utils import NUM_TRAIN, Data
@@ -283,18 +283,18 @@ def optimum(l2_reg_lambda: float, data: Data, held_out: Images) -> Result:
     fit = LogisticRegression(
         C=1 / (2 * l2_reg_lambda * len(X)), fit_intercept=False, tol=1e-6, max_iter=20_000
     ).fit(X, Y.argmax(axis=1))
-    model = SoftmaxModel(l2_reg_lambda)
+    trainer = task3.make_trainer(data, l2_reg_lambda=l2_reg_lambda)
+    model = trainer.model
     model.w = np.asfortranarray(fit.coef_.T)
     outputs = model.forward(X)
     model.backward(X, outputs, Y)
-    assert model.grad is not None
-    cost = cross_entropy_loss(Y, outputs) + l2_reg_lambda * squared_norm(model.w)
-    gradient_norm = float(np.linalg.norm(model.grad))
-    trainer = task3.make_trainer(data, l2_reg_lambda=l2_reg_lambda)
-    trainer.model = model
-    scores = score_all(trainer, held_out)
-    found = {"iterations": int(fit.n_iter_[0]), "cost": cost, "gradient_norm": gradient_norm}
-    return {"l2_reg_lambda": l2_reg_lambda, **found, **scores}
+    return {
+        "l2_reg_lambda": l2_reg_lambda,
+        "iterations": int(fit.n_iter_[0]),
+        "cost": trainer.loss(Y, outputs) + l2_reg_lambda * squared_norm(model.w),
+        "gradient_norm": float(np.linalg.norm(model.grad)),
+        **score_all(trainer, held_out),
+    }
 
 
 def tasks_of_study(

@@ -242,13 +242,6 @@ def test_a_full_disk_is_one_line_and_keeps_older_figures(tmp_path):
     assert all(not name.startswith(".") for name in files_in(tmp_path))
 
 
-def test_a_folder_in_the_place_of_weights_is_one_line_before_the_training(run_here, tmp_path):
-    (tmp_path / "weights" / "task2_shuffled.npz").mkdir(parents=True)
-    result = run_here("task2.py")
-    assert_one_line_error(result, "task2.py", "task2_shuffled.npz: is a folder; expected a file")
-    assert files_in(tmp_path) == []
-
-
 def test_a_folder_in_a_figures_place_is_one_line(run_here, tmp_path):
     (tmp_path / "figures" / FIGURES["task2.py"][1]).mkdir(parents=True)
     result = run_here("task2.py", "--epochs", 1, "--quiet")
