@@ -33,8 +33,8 @@ def make_parser() -> cli.Parser:
     )
     parser.add_argument(
         "--timeout",
-        type=cli.POSITIVE,
-        default=60.0,
+        type=cli.POSITIVE_INT,
+        default=60,
         metavar="SECONDS",
         help="how long the code of a folder may run (default: %(default)g)",
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from numerics.gradient_check import SMALLEST_SCALE
+from plots.numbers import number
 
 
 class Checks:
@@ -54,5 +55,5 @@ class Checks:
         except AssertionError as failure:
             self(f"{what}: {failure}", False)
         else:
-            scale = f"denominator at least {100 * SMALLEST_SCALE:g} % of the largest gradient"
-            self(f"{what}, largest relative error {error:.1e} ({scale})", True)
+            scale = f"denominator at least {number(SMALLEST_SCALE, '.0%')} of the largest gradient"
+            self(f"{what}, largest relative error {number(error, '.1e')} ({scale})", True)

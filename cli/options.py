@@ -106,10 +106,19 @@ DIGITS_OPTION: Options = {
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line and whose options cannot be shortened."""
+    """An argument parser whose errors are one line and whose options cannot be shortened.
+
+    The parsed arguments hold in `defaults` what all options would be without a command line.
+    """
 
     def __init__(self, description: str | None, epilog: str | None = None) -> None:
         super().__init__(program(), description=description, epilog=epilog, allow_abbrev=False)
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> argparse.Namespace:  # type: ignore[override]
+        """Parse the arguments."""
+        parsed: argparse.Namespace = super().parse_args(*args, **kwargs)
+        parsed.defaults = {name: self.get_default(name) for name in vars(parsed)}
+        return parsed
 
     def error(self, message: str) -> NoReturn:
         """Print the message to standard error and end with exit code 2."""

@@ -9,6 +9,7 @@ from cli.weights import save_weights
 import argparse
 import contextlib
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,7 @@ import mnist
 from numerics.evaluation import evaluate
 from numerics.threads import train_all
 from plots import summary, use_style
+from plots.numbers import number
 from trainer import BaseTrainer
 
 if TYPE_CHECKING:
@@ -27,7 +29,17 @@ if TYPE_CHECKING:
 Trainer = TypeVar("Trainer", bound=BaseTrainer)
 
 # By the last word of a row's name.
-FORMATS = {"loss": "{:.4f}", "accuracy": "{:.2%}", "seconds": "{:.1f} s"}
+FORMATS = {"loss": ".4f", "accuracy": ".2%", "seconds": ".1f", "step": ","}
+# What others than the assignment's settings are called in tables and figures.
+SETTINGS = {
+    "data_dir": "data",
+    "digits": "digits",
+    "learning_rate": "learning rate",
+    "batch_size": "batch size",
+    "patience": "patience",
+    "epochs": "most epochs",
+    "seed": "seed",
+}
 HOW_IT_ENDED = ("ended", "stop_step", "stop_epoch", "best_step", "best_loss")
 
 
@@ -58,6 +70,20 @@ def training_settings(args: argparse.Namespace) -> dict[str, Any]:
     return {
         name: getattr(args, name) for name in ("learning_rate", "batch_size", "patience", "seed")
     }
+
+
+def other_settings(args: argparse.Namespace) -> str:
+    """Name the settings that are not the assignment's; an empty string if there are none."""
+    found = []
+    for name, words in SETTINGS.items():
+        value = getattr(args, name, None)
+        if value is not None and value != args.defaults[name]:
+            if isinstance(value, Path):
+                text = value.resolve().name
+            else:
+                text = " and ".join(number(part, "g") for part in np.atleast_1d(value))
+            found.append(f"{words} {text}")
+    return ", ".join(found)
 
 
 def train(
@@ -107,7 +133,7 @@ def show_progress(trainer: BaseTrainer, bar: Any) -> None:
     if trainer.val_history["loss"]:
         loss, accuracy = (values[max(values)] for values in trainer.val_history.values())
         left = trainer.patience - trainer.validations_since_best
-        text = f"val loss {loss:.4f}, accuracy {accuracy:.2%}, {left} validations left"
+        text = f"val loss {loss:.4f}, accuracy {number(accuracy, '.2%')}, {left} validations left"
         bar.set_postfix_str(text, refresh=False)
     bar.update(trainer.stop_step - bar.n)
 
@@ -147,7 +173,11 @@ def keep_weights(
 def save_figures(figures: Mapping[str, Figure], args: argparse.Namespace) -> list[Path]:
     """Write figures by file name, each as a whole or not at all; give the files."""
     paths = []
+    settings = other_settings(args)
     for name, figure in figures.items():
+        if settings:
+            notes = filter(None, [figure.get_suptitle(), settings])
+            figure.suptitle("\n".join(notes), color="0.35", fontsize="medium")
         paths.append(args.figures / name)
         with atomic_path(paths[-1]) as temporary:
             figure.savefig(temporary)
@@ -169,10 +199,12 @@ def report_runs(
     """
     trained = [trainer for trainer in trainers.values() if trainer.val_history["loss"]]
     if trained and not args.quiet:
+        if settings := other_settings(args):
+            print(printable(f"not the assignment's settings: {settings}"))
         print(format_table(trained), *(f"wrote {path}" for path in paths), sep="\n")
         for trainer in trained:
             if trainer.best_loss > (start := loss_at_the_start(trainer)):
-                problem = f"validation loss never below the {start:.4f} of the start"
+                problem = f"validation loss never below the {number(start, '.4f')} of the start"
                 print(printable(f"note: {trainer.name}: {problem}"))
     for trainer in trainers.values():
         if trainer.ended == "diverged":
@@ -197,8 +229,11 @@ def format_table(trainers: Sequence[BaseTrainer]) -> str:
     summaries = [summary(trainer) for trainer in trainers]
     rows = [["run", *(printable(trainer.name) for trainer in trainers)]]
     for key in summaries[0]:
-        form = FORMATS.get(key.rpartition("_")[2], "{}")
-        rows.append([key.replace("_", " "), *(form.format(run[key]) for run in summaries)])
+        values = [run[key] for run in summaries]
+        if key != "ended":
+            spec = FORMATS.get(key.rpartition("_")[2], "")
+            values = [printable(number(value, spec)) for value in values]
+        rows.append([key.replace("_", " "), *values])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -207,11 +242,12 @@ def format_table(trainers: Sequence[BaseTrainer]) -> str:
 
 
 def printable(text: str) -> str:
-    """Spell λ out where standard output cannot encode it."""
+    """Spell λ, minus, powers of ten and thin spaces plainly if standard output needs it."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
-        return text.replace("λ", "lambda")
+        plain = unicodedata.normalize("NFKC", text)
+        return plain.replace("λ", "lambda").replace(" × 10", "e").replace("−", "-")
     return text
 
 
