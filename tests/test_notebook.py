@@ -61,9 +61,12 @@ def code_cells(notebook):
 
 
 def texts_of(cell):
-    return [
-        output.data["text/markdown"] for output in cell.outputs if "text/markdown" in output.data
-    ]
+    """List what the outputs say, alternative texts included."""
+    texts = []
+    for output in cell.outputs:
+        if "text/markdown" in output.data:
+            texts += [output.data["text/markdown"], output.metadata.get("figure_alt", "")]
+    return texts
 
 
 def value_of(text):
@@ -152,6 +155,18 @@ def test_no_number_of_the_runs_is_typed_into_the_text(stored):
             text = re.sub(r"\$\$.*?\$\$|\$.*?\$|`.*?`|^#.*?$", "", cell.source, flags=re.S | re.M)
             numbers = set(re.findall(r"(?<![\w.])\d[\w.]*\b", text))
             assert {n for n in numbers if not re.fullmatch(r"\d[a-e]", n)} <= allowed, cell.source
+
+
+def test_no_number_of_the_runs_is_typed_into_the_code(stored):
+    """The sentences in the code get their numbers from it, but for the course's own words."""
+    # The targets, a level of confidence, one of significance, a licence.
+    allowed = {"0", "1", "95", "0.05", "3.0"}
+    for cell in code_cells(stored):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = re.sub(r"\$.*?\$|\b[Tt]asks? \d\w?|[Ff]igure \d+", "", node.value)
+                numbers = set(re.findall(r"(?<![\w.{])\d[\d.]*(?<!\.)", text))
+                assert not re.search("[a-z]{3}", text) or numbers <= allowed, node.value
 
 
 def test_the_stored_outputs_have_no_trace_of_streams_or_of_the_machine(stored):
