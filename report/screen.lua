@@ -1,0 +1,49 @@
+-- What the page needs beyond pandoc's own translation: boxes that scroll and can be reached with
+-- the keyboard, and figures that can be opened large.
+
+local function box(name, class)
+  return { class = class, tabindex = "0", role = "group", ["aria-label"] = name }
+end
+
+local function formula(math)
+  if math.mathtype == "DisplayMath" then
+    return pandoc.Span(math, box("Formula", "display"))
+  end
+end
+
+local function wide(table_)
+  for _, body in ipairs(table_.bodies) do
+    body.row_head_columns = 1
+  end
+  local first = table_.head.rows[1]
+  local label = first and pandoc.utils.stringify(first.cells[1].contents) or ""
+  return pandoc.Div(table_, box("Table: " .. label, "scroll"))
+end
+
+local count = 0
+
+-- The link lies over the image. It leads to the figure itself, and the style sheet shows the target
+-- of a link large.
+local function figure(element)
+  count = count + 1
+  local id = "figure-" .. count
+  local name = pandoc.utils.stringify(element.caption.long):match("^Figure [^%s.]+") or "figure"
+  local open = pandoc.Link("Enlarge", "#" .. id .. "-large", "", { class = "open" })
+  local close = pandoc.Link("Close", "#" .. id, "", { class = "close" })
+  open.attributes["aria-label"] = "Enlarge " .. name:lower()
+  close.attributes["aria-label"] = "Close " .. name:lower()
+  element = element:walk({
+    Image = function(image) return pandoc.Span({ image, open }, { class = "frame" }) end,
+  })
+  element.identifier = id .. "-large"
+  element.content = { pandoc.Div(element.content, box(name, "scroll")), pandoc.Plain({ close }) }
+  return pandoc.Div(element, { id = id })
+end
+
+-- The page's title is its only heading of level 1.
+local function heading(header)
+  header.level = header.level + 1
+  return header
+end
+
+return { { Math = formula, Table = wide, Figure = figure, Header = heading } }
