@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cli
 
-import argparse
 import contextlib
 from pathlib import Path
 

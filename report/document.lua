@@ -20,12 +20,13 @@ local function refuse_dollars(text)
   end
 end
 
--- "figure 3" and "step 978" stay on one line.
+-- "figure 3", "step 978" and "785 × 10" stay on one line.
 local function tie(inlines)
   for i = 2, #inlines - 1 do
     local before, after = inlines[i - 1], inlines[i + 1]
     if inlines[i].t == "Space" and before.t == "Str" and after.t == "Str"
-      and TIED[before.text:lower():gsub("^%(", "")] and after.text:find("^%d") then
+      and (before.text == "×" or after.text == "×"
+        or after.text:find("^%d") and TIED[before.text:lower():gsub("^%(", "")]) then
       inlines[i] = pandoc.Str(HARD_SPACE)
     end
   end
@@ -99,25 +100,37 @@ local function align(cells)
   end
 end
 
+-- Only a column whose numbers all mean the same has decimals to compare.
 local function align_decimals(table_)
   for column, spec in ipairs(table_.colspecs) do
-    local groups = {}
+    local cells, patterns = {}, {}
     for _, body in ipairs(table_.bodies) do
       for _, row in ipairs(body.body) do
         local cell = row.cells[column]
         local numbers, pattern, rest = numbers_of(cell)
-        if spec[1] == "AlignRight" and numbers and #numbers > 0 then
-          groups[pattern] = groups[pattern] or {}
-          table.insert(groups[pattern], { cell = cell, numbers = numbers, rest = rest })
-        end
+        patterns[pattern or ""] = true
+        table.insert(cells, { cell = cell, numbers = numbers, rest = rest })
       end
     end
-    for _, cells in pairs(groups) do align(cells) end
+    local pattern = next(patterns)
+    if spec[1] == "AlignRight" and pattern and pattern:find("\0") and not next(patterns, pattern) then
+      align(cells)
+    end
   end
   return table_
 end
 
+-- The first heading of the notebook is the title.
+local function take_title(doc)
+  local first = doc.blocks[1]
+  if first and first.t == "Header" and first.level == 1 then
+    doc.meta.title = first.content
+    doc.blocks:remove(1)
+  end
+  return doc
+end
+
 return {
   { RawInline = refuse_raw, RawBlock = refuse_raw, Str = refuse_dollars, Inlines = tie },
-  { Table = align_decimals },
+  { Table = align_decimals, Pandoc = take_title },
 }

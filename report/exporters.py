@@ -50,7 +50,7 @@ IMAGES = {"image/svg+xml": ".svg", "image/png": ".png", "image/jpeg": ".jpg"}
 TITLE_BLOCK = "title-block"
 
 
-class ExportError(ConversionException, ValueError):  # type: ignore[misc]
+class ExportError(ConversionException, ValueError):
     """The report cannot be made. The message is one line for the person who asked for it."""
 
 
@@ -219,8 +219,6 @@ class PandocExporter(MarkdownExporter):
                 extra_args=[
                     # A warning (a formula or an image that pandoc gave up on) is a hole.
                     "--fail-if-warnings",
-                    # The first heading becomes the title, the others move up by one level.
-                    "--shift-heading-level-by=-1",
                     # pandoc takes a row longer than a line as a wish for a full-width table.
                     "--columns=10000",
                     f"--lua-filter={STYLES / 'document.lua'}",
@@ -257,6 +255,8 @@ class TypstPDFExporter(PandocExporter):
                 resources,
                 main.parent,
                 "typst",
+                # The title, the notebook's heading of level 1, is no heading on paper.
+                "--shift-heading-level-by=-1",
                 f"--template={STYLES / 'report.typ'}",
                 f"--lua-filter={STYLES / 'paper.lua'}",
             )
@@ -269,7 +269,7 @@ class TypstPDFExporter(PandocExporter):
         The fonts that come with Typst set the same pages on every machine; those of the system are
         asked for what is missing there. Raises an `ExportError` with Typst's diagnostic.
         """
-        accessible = {"root": main.parent, "pdf_standards": "ua-1"}
+        accessible: dict[str, Any] = {"root": main.parent, "pdf_standards": "ua-1"}
         try:
             return typst.compile(main, ignore_system_fonts=True, **accessible)
         except typst.TypstError as error:

@@ -11,9 +11,26 @@ local function formula(math)
   end
 end
 
+-- Some programs read no MathML in the headings of tables; they get the formula as plain text.
+local function name_formulas(cell)
+  cell.contents = cell.contents:walk({
+    Math = function(math)
+      local alone = pandoc.Pandoc({ pandoc.Plain({ math }) })
+      local options = pandoc.WriterOptions({ html_math_method = "mathml" })
+      local name = pandoc.write(alone, "plain"):gsub("%s+$", ""):gsub("[&<\"]", "")
+      local source = pandoc.write(alone, "html", options)
+      return pandoc.RawInline("html", (source:gsub("<math ", '<math aria-label="' .. name .. '" ', 1)))
+    end,
+  })
+end
+
 local function wide(table_)
+  for _, row in ipairs(table_.head.rows) do
+    for _, cell in ipairs(row.cells) do name_formulas(cell) end
+  end
   for _, body in ipairs(table_.bodies) do
     body.row_head_columns = 1
+    for _, row in ipairs(body.body) do name_formulas(row.cells[1]) end
   end
   local first = table_.head.rows[1]
   local label = first and pandoc.utils.stringify(first.cells[1].contents) or ""
@@ -27,7 +44,8 @@ local count = 0
 local function figure(element)
   count = count + 1
   local id = "figure-" .. count
-  local name = pandoc.utils.stringify(element.caption.long):match("^Figure [^%s.]+") or "figure"
+  local caption = pandoc.utils.stringify(element.caption.long)
+  local name = "Figure " .. (caption:match("^Figure%W+(%w+)") or count)
   local open = pandoc.Link("Enlarge", "#" .. id .. "-large", "", { class = "open" })
   local close = pandoc.Link("Close", "#" .. id, "", { class = "close" })
   open.attributes["aria-label"] = "Enlarge " .. name:lower()
@@ -40,10 +58,4 @@ local function figure(element)
   return pandoc.Div(element, { id = id })
 end
 
--- The page's title is its only heading of level 1.
-local function heading(header)
-  header.level = header.level + 1
-  return header
-end
-
-return { { Math = formula, Table = wide, Figure = figure, Header = heading } }
+return { { Math = formula, Table = wide, Figure = figure } }
