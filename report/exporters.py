@@ -30,7 +30,6 @@ from nbconvert.exporters import MarkdownExporter
 from nbconvert.preprocessors import Preprocessor
 from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
-from traitlets import default
 from traitlets.config import Config
 
 STYLES = Path(__file__).resolve().parent
@@ -106,37 +105,25 @@ class FigurePreprocessor(Preprocessor):
     def _outputs(
         self, outputs: list[NotebookNode], files: dict[str, bytes]
     ) -> Iterator[NotebookNode]:
-        image = None
-        for output in [*outputs, None]:
-            if output is not None and output.output_type == "stream":
-                continue
-            texts = output.metadata if output is not None and "metadata" in output else {}
-            if (image is None) == ("figure_caption" in texts):
-                raise ExportError("a figure needs its figure_caption right after it")
-            if output is None:
-                return
+        shown = iter([output for output in outputs if output.output_type != "stream"])
+        for output in shown:
             if output.output_type == "error":
                 raise ExportError(f"its stored output is an error: {output.ename}")
-            if image is not None:
-                yield self._figure(image, texts, files)
-                image = None
-            elif IMAGES.keys() & output.data.keys():
-                image = output
-            else:
+            kind = next((kind for kind in IMAGES if kind in output.data), None)
+            if kind is None and "figure_caption" not in output.metadata:
                 yield output
-
-    def _figure(
-        self, image: NotebookNode, texts: dict[str, str], files: dict[str, bytes]
-    ) -> NotebookNode:
-        number, caption, alt = (" ".join(str(texts.get(key, "")).split()) for key in CAPTION_KEYS)
-        if not (number and caption and alt):
-            raise ExportError(f"a figure needs {', '.join(CAPTION_KEYS)}")
-        kind = next(kind for kind in IMAGES if kind in image.data)
-        name = f"figure-{len(files) + 1}{IMAGES[kind]}"
-        data = image.data[kind]
-        files[name] = data.encode() if kind == "image/svg+xml" else b64decode(data)
-        quoted = alt.replace("\\", "\\\\").replace('"', '\\"')
-        return _markdown(f'![**Figure {number}.** {caption}]({name}){{alt="{quoted}"}}')
+                continue
+            texts = next(shown, NotebookNode()).get("metadata", {}) if kind else {}
+            number, caption, alt = (
+                " ".join(str(texts.get(key, "")).split()) for key in CAPTION_KEYS
+            )
+            if not (kind and number and caption and alt):
+                raise ExportError(f"a figure needs, right after it, its {', '.join(CAPTION_KEYS)}")
+            name = f"figure-{len(files) + 1}{IMAGES[kind]}"
+            data = output.data[kind]
+            files[name] = data.encode() if kind == "image/svg+xml" else b64decode(data)
+            quoted = alt.replace("\\", "\\\\").replace('"', '\\"')
+            yield _markdown(f'![**Figure {number}.** {caption}]({name}){{alt="{quoted}"}}')
 
 
 def _markdown(text: str) -> NotebookNode:
@@ -148,28 +135,21 @@ class PandocExporter(MarkdownExporter):
     """What both exporters share: the way from the notebook through pandoc."""
 
     # file_extension is that of the document; the template is that of Markdown.
-    @default("template_extension")
-    def _template_extension_default(self) -> str:
-        return ".md.j2"
-
-    @default("preprocessors")
-    def _preprocessors_default(self) -> list[type[Preprocessor]]:
-        return [FigurePreprocessor]
+    template_extension = ".md.j2"
+    preprocessors = [FigurePreprocessor]  # noqa: RUF012 (nbconvert's type)
+    exclude_input = True
 
     @property
     def default_config(self) -> Config:
-        """Settings of nbconvert: no code; figures are taken out by `FigurePreprocessor`."""
-        config: Config = super().default_config.copy()
-        config.merge(
+        """Settings of nbconvert: `FigurePreprocessor` takes out the figures, text goes first."""
+        return Config(
             {
-                "TemplateExporter": {"exclude_input": True},
                 "ExtractOutputPreprocessor": {"enabled": False},
                 "NbConvertBase": {
                     "display_data_priority": ["text/markdown", "text/latex", "text/plain"]
                 },
             }
         )
-        return config
 
     def convert(
         self,
@@ -236,10 +216,7 @@ class TypstPDFExporter(PandocExporter):
     """PDF through Typst: A4, tagged, fonts embedded; the same notebook gives the same bytes."""
 
     export_from_notebook = "PDF via Typst"
-
-    @default("file_extension")
-    def _file_extension_default(self) -> str:
-        return ".pdf"
+    file_extension = ".pdf"
 
     def from_notebook_node(  # type: ignore[override]
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
@@ -287,10 +264,7 @@ class StandaloneHTMLExporter(PandocExporter):
     """One HTML page with MathML and embedded figures; it loads nothing from anywhere."""
 
     export_from_notebook = "Standalone HTML"
-
-    @default("file_extension")
-    def _file_extension_default(self) -> str:
-        return ".html"
+    file_extension = ".html"
 
     def from_notebook_node(  # type: ignore[override]
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
