@@ -2,7 +2,8 @@
 -- the keyboard, and figures that can be opened large.
 
 local function box(name, class)
-  return { class = class, tabindex = "0", role = "group", ["aria-label"] = name }
+  local attributes = { { "tabindex", "0" }, { "role", "group" }, { "aria-label", name } }
+  return pandoc.Attr("", { class }, attributes)
 end
 
 local function formula(math)
