@@ -84,7 +84,8 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int, quiet: bool = Tr
     bar = tqdm(
         total=len(notebook.cells),
         bar_format="cell {n_fmt} of {total_fmt}, {elapsed}",
-        ncols=60,  # some terminals do not say how wide they are
+        ncols=60,
+        nrows=20,  # some terminals do not say how large they are
         leave=False,
         disable=True if quiet else None,  # None: unless standard error is a terminal
     )

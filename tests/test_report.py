@@ -2,6 +2,7 @@
 
 import cli
 
+import contextlib
 import errno
 import html.parser
 import io
@@ -15,6 +16,7 @@ import time
 import unicodedata
 from pathlib import Path
 
+import matplotlib
 import nbformat
 import numpy as np
 import pypdf
@@ -510,6 +512,33 @@ def test_the_report_itself_is_exported_whole(the_report):
     assert [plain(image["alt"]) for image in page.all("img")] == alternatives
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep fonts in other places")
+def test_text_in_any_script_that_the_system_has_a_font_for_is_printed(
+    tmp_path, monkeypatch, capsys
+):
+    # Tifinagh is in this font, and in none of those that come with Typst.
+    letter = "\N{TIFINAGH LETTER YAZ}"
+    fonts = tmp_path / ".local" / "share" / "fonts"
+    fonts.mkdir(parents=True)
+    shutil.copy(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), fonts)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(fonts.parent))
+    pdf = to_pdf(notebook(authors=[{"name": f"Ada {letter}"}]))
+    assert f"Ada {letter}" in page_texts(pdf)[0]
+    assert b"pdfuaid:part" in pdf.trailer["/Root"]["/Metadata"].get_data()
+    assert capsys.readouterr().err == ""
+
+
+def test_characters_without_a_font_are_named_and_the_rest_is_printed(capsys, monkeypatch):
+    compile_ = typst.compile
+    only_its_own = {"ignore_system_fonts": True}
+    monkeypatch.setattr(typst, "compile", lambda *a, **k: compile_(*a, **{**k, **only_its_own}))
+    pdf = to_pdf(notebook(new_markdown_cell("One 漢 and 字, two 漢.")))
+    assert "First words." in page_texts(pdf)[0]
+    warning = "warning: no font here has the characters 漢字\n"
+    assert capsys.readouterr().err == warning
+
+
 # --- what the export refuses -----------------------------------------------------------------
 
 
@@ -748,6 +777,33 @@ def test_interrupt_stops_the_kernel_and_writes_nothing(tmp_path, old_report):
     assert child.returncode == 130
     assert output == ("", "python -m report: error: interrupted\n")
     wait_until(lambda: not is_running(kernel))
+
+
+@posix_only
+@pytest.mark.parametrize("options", [[], ["--quiet"]])
+def test_a_terminal_sees_which_cell_runs_and_for_how_long(tmp_path, options, monkeypatch, capsys):
+    import pty
+
+    path = save(notebook(new_code_cell("import time; time.sleep(1.1)")), tmp_path)
+    ours, theirs = pty.openpty()
+    with open(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        assert main(["--refresh", str(path), *options]) == 0
+        terminal.flush()
+        time.sleep(0.1)
+        os.set_blocking(ours, False)
+        with contextlib.suppress(BlockingIOError):
+            seen = ""
+            seen = os.read(ours, 4000).decode()
+    os.close(ours)
+    assert capsys.readouterr().out == ("" if options else f"{path}\n")
+    lines = [text for text in seen.split("\r") if text.strip()]
+    if options:
+        assert lines == []
+    else:
+        # Seconds go on while a cell runs, and the line is wiped out in the end.
+        assert sum(text.startswith("cell 2 of 2, 00:0") for text in lines) >= 2
+        assert seen.endswith(" \r")
 
 
 # --- refreshing the notebook -----------------------------------------------------------------
