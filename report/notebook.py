@@ -75,6 +75,7 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int, quiet: bool = Tr
         timeout=timeout or None,
         resources={"metadata": {"path": str(folder)}},
         coalesce_streams=True,
+        record_timing=False,
         shutdown_kernel="immediate",
     )
     manager = client.create_kernel_manager()
@@ -128,15 +129,8 @@ def normalise(notebook: NotebookNode) -> None:
     Parameters
     ----------
     notebook : NotebookNode
-        Loses time stamps, widgets, and all that went to stderr (progress bars, warnings).
+        Loses all that went to stderr: progress bars and warnings.
     """
-    notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [
-                output
-                for output in cell.outputs
-                if output.get("name") != "stderr"
-                and "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
-            ]
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]

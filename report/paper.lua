@@ -1,5 +1,5 @@
 -- What Typst needs beyond pandoc's own translation: alternative texts, formulas that stay whole, and
--- headings that are followed by text.
+-- the title block.
 
 local function typst_of(block)
   return (pandoc.write(pandoc.Pandoc({ block }), "typst"):gsub("%s+$", ""))
@@ -7,16 +7,6 @@ end
 
 local function quoted(text)
   return '"' .. text:gsub("%s+", " "):gsub("\\", "\\\\"):gsub('"', '\\"') .. '"'
-end
-
--- A figure floats. Right after a heading it would leave the heading alone at the end of a page.
-local function text_first(blocks)
-  for i = 1, #blocks - 2 do
-    if blocks[i].t == "Header" and blocks[i + 1].t == "Figure" and blocks[i + 2].t == "Para" then
-      blocks[i + 1], blocks[i + 2] = blocks[i + 2], blocks[i + 1]
-    end
-  end
-  return blocks
 end
 
 -- PDF/UA wants an alternative text for each formula: its TeX source. A box does not break.
@@ -41,4 +31,4 @@ local function title_block(div)
   end
 end
 
-return { { Blocks = text_first }, { Math = formula }, { Figure = figure, Div = title_block } }
+return { { Math = formula }, { Figure = figure, Div = title_block } }

@@ -30,7 +30,6 @@ from report import StandaloneHTMLExporter, TypstPDFExporter, exporters
 from report import __main__ as command_line
 from report.__main__ import main
 from report.exporters import ExportError
-from report.notebook import normalise
 
 ROOT = Path(utils.__file__).parent
 REPORT = ROOT / "report.ipynb"
@@ -362,9 +361,11 @@ def test_figures_stay_with_their_captions_and_headings_with_what_follows():
     cells = []
     for number in range(1, 16):
         filler = "Some words that fill a line or two of the page. " * (3 * number % 7)
-        cells.append(new_markdown_cell(f"## Heading {number}:\n\nOpening {number}:\n\n{filler}"))
+        heading = new_markdown_cell(f"## Heading {number}:")
+        text = new_markdown_cell(f"Opening {number}:\n\n{filler}")
         outputs = figure_outputs(f"Caption {number}: " + "long " * 60, label=f"Drawing {number}:")
-        cells.append(stored(*outputs))
+        figure = stored(*outputs)
+        cells += [heading, figure, text] if number % 2 else [heading, text, figure]
     texts = page_texts(to_pdf(notebook(*cells)))
     assert len(texts) > 4
 
@@ -839,20 +840,3 @@ print(os.getcwd())
     assert first.endswith(b"}\n")
     assert main(["--refresh", str(path)]) == 0
     assert path.read_bytes() == first
-
-
-def test_normalise_takes_out_widgets_and_times():
-    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "0%"}
-    cell = stored(
-        new_output("display_data", widget),
-        new_output("stream", name="stderr", text="100%|####|"),
-        new_output("stream", name="stdout", text="kept"),
-    )
-    cell.metadata.execution = {"iopub.status.busy": "2031-05-01"}
-    nb = notebook(cell)
-    nb.metadata.update(widgets={"state": {}}, language_info={"name": "python", "version": "3.11.7"})
-    normalise(nb)
-    assert [output.text for output in cell.outputs] == ["kept"]
-    assert cell.metadata == {}
-    # JupyterLab would fill in a missing version, and ask to save the notebook.
-    assert nb.metadata == {"language_info": {"name": "python", "version": "3.11.7"}}

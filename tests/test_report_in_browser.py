@@ -122,7 +122,7 @@ def copy(browser):
     """Press Ctrl+C and hand back what the page gave to the clipboard, as text and as HTML."""
     browser.execute_script(
         "document.addEventListener('copy', e => { window.copied = ['text/plain', 'text/html']"
-        ".map(kind => e.clipboardData.getData(kind)) }, { once: true })"
+        ".map(kind => e.defaultPrevented && e.clipboardData.getData(kind)) }, { once: true })"
     )
     ActionChains(browser).key_down(Keys.CONTROL).send_keys("c").key_up(Keys.CONTROL).perform()
     return browser.execute_script("return window.copied")
@@ -274,6 +274,15 @@ def test_formulas_are_copied_as_latex(browser):
     text, markup = copy(browser)
     assert text == f"${sources[inline]}$"
     assert markup.startswith("<math")
+    # Where a browser lets half of a formula be selected, a copy holds all of it.
+    browser.execute_script(
+        "const end = arguments[0].querySelector('mi').firstChild;"
+        "getSelection().setBaseAndExtent(document.querySelector('h1').firstChild, 0, end, 0)",
+        formulas[inline],
+    )
+    text, _ = copy(browser)
+    assert text.startswith("Assignment 1 Report\n")
+    assert text.endswith(f"${sources[inline]}$")
     # With the keyboard: the box of a displayed formula.
     box = browser.find_element(By.CSS_SELECTOR, ".display")
     browser.execute_script("getSelection().removeAllRanges(); arguments[0].focus()", box)
