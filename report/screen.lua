@@ -20,7 +20,7 @@ local function name_formulas(cell)
       local options = pandoc.WriterOptions({ html_math_method = "mathml" })
       local name = pandoc.write(alone, "plain"):gsub("%s+$", ""):gsub("[&<\"]", "")
       local source = pandoc.write(alone, "html", options)
-      return pandoc.RawInline("html", (source:gsub("<math ", '<math aria-label="' .. name .. '" ', 1)))
+      return pandoc.RawInline("html", '<math aria-label="' .. name .. '"' .. source:match("<math( .*)"))
     end,
   })
 end
