@@ -785,7 +785,8 @@ def test_interrupt_stops_the_kernel_and_writes_nothing(tmp_path, old_report):
 def test_a_terminal_sees_which_cell_runs_and_for_how_long(tmp_path, options, monkeypatch, capsys):
     import pty
 
-    path = save(notebook(new_code_cell("import time; time.sleep(1.1)")), tmp_path)
+    seconds = 0 if options else 1.1
+    path = save(notebook(new_code_cell(f"import time; time.sleep({seconds})")), tmp_path)
     ours, theirs = pty.openpty()
     with open(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
