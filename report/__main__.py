@@ -4,78 +4,15 @@ from __future__ import annotations
 
 import cli
 
-import argparse
 import contextlib
-import signal
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 import nbformat
 
-from report.exporters import (
-    ExportError,
-    StandaloneHTMLExporter,
-    TypstPDFExporter,
-    require_tools,
-)
+from report.exporters import ExportError, StandaloneHTMLExporter, TypstPDFExporter
 from report.notebook import execute, normalise, read_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@contextlib.contextmanager
-def one_interrupt() -> Iterator[None]:
-    """Let the first Ctrl-C raise as ever, and ignore further ones, which would disturb the end."""
-    usual = signal.getsignal(signal.SIGINT)
-
-    def interrupt(signal_number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    # A command that was started with Ctrl-C ignored goes on ignoring it.
-    if usual is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGINT) is interrupt:
-            signal.signal(signal.SIGINT, usual)
-
-
-def make_report(arguments: argparse.Namespace) -> None:
-    """Do what the command line asks for; raise an ExportError or an OSError if it cannot be."""
-    path: Path = arguments.notebook
-    notebook = read_notebook(path)
-    if arguments.refresh:
-        targets = [path]
-    else:
-        folder = arguments.output_dir or path.parent
-        targets = [folder / f"{path.stem}{suffix}" for suffix in (".pdf", ".html")]
-        require_tools()
-    for target in targets:
-        cli.check_file(target)
-
-    if arguments.execute:
-        execute(notebook, path.absolute().parent, arguments.timeout, arguments.quiet)
-    elif not any(cell.get("outputs") for cell in notebook.cells):
-        raise ExportError(f"{path} holds no outputs: cli.run it without --no-execute")
-
-    if arguments.refresh:
-        normalise(notebook)
-        contents = [nbformat.writes(notebook) + "\n"]
-    else:
-        contents = [
-            exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})[0]
-            for exporter in (TypstPDFExporter(), StandaloneHTMLExporter())
-        ]
-    with contextlib.ExitStack() as stack:
-        # The files take their names when the stack closes, that is, when all are complete.
-        for target, content in zip(targets, contents, strict=True):
-            file = stack.enter_context(cli.atomic_path(target))
-            file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    if not arguments.quiet:
-        print(*targets, sep="\n")
 
 
 def make_parser() -> cli.Parser:
@@ -131,23 +68,46 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0 when everything was written, 2 after an error, 130 after Ctrl-C.
+        0: everything was written.
 
     Raises
     ------
+    ExportError
+        If the notebook cannot be read, executed or typeset.
     OSError
         If a file cannot be written.
     """
     arguments = make_parser().parse_args(argv)
-    try:
-        with one_interrupt():
-            make_report(arguments)
-    except KeyboardInterrupt:
-        cli.fail("interrupted, nothing was written")
-        return cli.EXIT_INTERRUPTED
-    except ExportError as error:
-        cli.fail(str(error))
-        return cli.EXIT_ERROR
+    path: Path = arguments.notebook
+    notebook = read_notebook(path)
+    if arguments.refresh:
+        targets = [path]
+    else:
+        folder = arguments.output_dir or path.parent
+        targets = [folder / f"{path.stem}{suffix}" for suffix in (".pdf", ".html")]
+    for target in targets:
+        cli.check_file(target)
+
+    if arguments.execute:
+        execute(notebook, path.absolute().parent, arguments.timeout, arguments.quiet)
+    elif not any(cell.get("outputs") for cell in notebook.cells):
+        raise ExportError(f"{path} holds no outputs: run it without --no-execute")
+
+    if arguments.refresh:
+        normalise(notebook)
+        contents = [nbformat.writes(notebook) + "\n"]
+    else:
+        contents = [
+            exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})[0]
+            for exporter in (TypstPDFExporter(), StandaloneHTMLExporter())
+        ]
+    with contextlib.ExitStack() as stack:
+        # The files take their names when the stack closes, that is, when all are complete.
+        for target, content in zip(targets, contents, strict=True):
+            file = stack.enter_context(cli.atomic_path(target))
+            file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    if not arguments.quiet:
+        print(*targets, sep="\n")
     return 0
 
 

@@ -4,6 +4,10 @@ Both exporters take the same path: nbconvert's Markdown, read by pandoc, then wr
 (`TypstPDFExporter`) or by pandoc itself (`StandaloneHTMLExporter`). Neither needs TeX or a
 browser. They also work as ``jupyter nbconvert --to report.TypstPDFExporter``.
 
+The notebook's metadata give the title block: ``title`` (the first heading goes before it),
+``subtitle``, ``authors`` (a list of ``{"name": ...}``, as nbconvert's own templates read them),
+``course`` and ``date``. What a cell with the tag ``title-block`` shows stands below them.
+
 A figure in the notebook is an image output followed by its caption: a Markdown output whose
 metadata holds ``figure_number``, ``figure_caption`` (Markdown) and ``figure_alt`` (plain text that
 says what one sees); see `plots.display.show_figure`.
@@ -11,33 +15,30 @@ says what one sees); see `plots.display.show_figure`.
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 import sys
 import tempfile
 from base64 import b64decode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import pypandoc
+import typst
 from nbconvert.exporters import MarkdownExporter
 from nbconvert.preprocessors import Preprocessor
 from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
-from traitlets import default
 from traitlets.config import Config
 
 STYLES = Path(__file__).resolve().parent
-OLDEST_PANDOC = (3, 6)
-WHEELS = {"pypandoc": "pypandoc_binary", "typst": "typst"}
 
 # JupyterLab reads formulas before anything else, and lists and headings need no blank line
 # before them. This selection of extensions makes pandoc read the cells in the same way.
 MARKDOWN = (
     "markdown_strict-raw_html-spaced_reference_links+all_symbols_escapable+auto_identifiers"
-    "+backtick_code_blocks+implicit_figures+intraword_underscores+link_attributes"
+    "+backtick_code_blocks+fenced_divs+implicit_figures+intraword_underscores+link_attributes"
     "+lists_without_preceding_blankline+pipe_tables+raw_tex+smart+strikeout+tex_math_dollars"
 )
 
@@ -45,9 +46,10 @@ MARKDOWN = (
 MISSING_CHARACTER = re.compile(r'the text `"(.+?)"` could not be displayed')
 CAPTION_KEYS = ("figure_number", "figure_caption", "figure_alt")
 IMAGES = {"image/svg+xml": ".svg", "image/png": ".png", "image/jpeg": ".jpg"}
+TITLE_BLOCK = "title-block"
 
 
-class ExportError(ConversionException):
+class ExportError(ConversionException, ValueError):
     """The report cannot be made. The message is one line for the person who asked for it."""
 
 
@@ -57,15 +59,11 @@ def one_line(text: object, limit: int = 400) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-# --- from outputs of the notebook to figures with captions -----------------------------------
-
-
 class FigurePreprocessor(Preprocessor):
     """Join every figure with its caption, and drop what does not belong in a report.
 
-    The image goes to ``resources["outputs"]`` as a file, its alternative text to
-    ``resources["figure_alt"]`` under the same name. Streams (prints, warnings, progress bars)
-    are dropped.
+    The image goes to ``resources["outputs"]`` as a file. Streams (prints, warnings, progress
+    bars) are dropped.
     """
 
     def preprocess(
@@ -91,206 +89,134 @@ class FigurePreprocessor(Preprocessor):
         ExportError
             If a figure has no caption, a caption no figure, or a cell ended in an error.
         """
-        resources["outputs"], resources["figure_alt"] = {}, {}
+        resources["outputs"] = {}
         for number, cell in enumerate(nb.cells, start=1):
             if cell.cell_type != "code":
                 continue
             try:
-                cell.outputs = list(self._outputs(cell.outputs, resources))
+                cell.outputs = list(self._outputs(cell.outputs, resources["outputs"]))
             except ExportError as error:
                 raise ExportError(f"cell {number}: {error}") from None
+            if TITLE_BLOCK in cell.metadata.get("tags", []) and cell.outputs:
+                cell.outputs.insert(0, _markdown(f"::: {TITLE_BLOCK}"))
+                cell.outputs.append(_markdown(":::"))
         return nb, resources
 
     def _outputs(
-        self, outputs: list[NotebookNode], resources: dict[str, Any]
+        self, outputs: list[NotebookNode], files: dict[str, bytes]
     ) -> Iterator[NotebookNode]:
-        uncaptioned = ExportError("a figure has no caption (figure_caption) right after it")
-        image = None
-        for output in outputs:
-            if output.output_type == "stream":
-                continue
+        shown = iter([output for output in outputs if output.output_type != "stream"])
+        for output in shown:
             if output.output_type == "error":
                 raise ExportError(f"its stored output is an error: {output.ename}")
-            has_caption = "figure_caption" in output.metadata
-            if image is not None and not has_caption:
-                raise uncaptioned
-            if image is None and has_caption:
-                raise ExportError("a figure caption does not follow a figure")
-            if image is not None:
-                yield self._figure(image, output.metadata, resources)
-                image = None
-            elif IMAGES.keys() & output.data.keys():
-                image = output
-            else:
+            kind = next((kind for kind in IMAGES if kind in output.data), None)
+            if kind is None and "figure_caption" not in output.metadata:
                 yield output
-        if image is not None:
-            raise uncaptioned
-
-    def _figure(
-        self, image: NotebookNode, texts: dict[str, str], resources: dict[str, Any]
-    ) -> NotebookNode:
-        number, caption, alt = (" ".join(str(texts.get(key, "")).split()) for key in CAPTION_KEYS)
-        if not (number and caption and alt):
-            raise ExportError(f"a figure needs {', '.join(CAPTION_KEYS)}")
-        kind = next(kind for kind in IMAGES if kind in image.data)
-        name = f"figure-{len(resources['outputs']) + 1}{IMAGES[kind]}"
-        data = image.data[kind]
-        resources["outputs"][name] = data.encode() if kind == "image/svg+xml" else b64decode(data)
-        resources["figure_alt"][name] = alt
-        quoted = alt.replace("\\", "\\\\").replace('"', '\\"')
-        markdown = f'![**Figure {number}.** {caption}]({name}){{alt="{quoted}"}}'
-        output: NotebookNode = nbformat.v4.new_output("display_data", {"text/markdown": markdown})
-        return output
-
-
-# --- pandoc and Typst ------------------------------------------------------------------------
-
-
-def require_tools() -> None:
-    """Check that pandoc and Typst can be used.
-
-    Raises
-    ------
-    ExportError
-        If one of them is missing or too old; the message says what to install.
-    """
-    try:
-        import pypandoc
-        import typst  # noqa: F401
-
-        version = pypandoc.get_pandoc_version()
-    except ImportError as error:
-        module = "pypandoc" if error.name == "pypandoc" else "typst"
-        raise ExportError(
-            f"{module} is missing or broken ({error}): pip install --force-reinstall"
-            f" {WHEELS[module]}"
-        ) from error
-    except OSError as error:
-        raise ExportError("pandoc was not found: pip install pypandoc_binary") from error
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_PANDOC:
-        oldest = ".".join(map(str, OLDEST_PANDOC))
-        raise ExportError(f"pandoc {version} is older than {oldest}: pip install pypandoc_binary")
-
-
-def _pandoc(source: str, *, reader: str, writer: str, options: Iterable[str] = ()) -> str:
-    import pypandoc
-
-    try:
-        # A warning (a formula or an image that pandoc gave up on) is a hole in the report.
-        result: str = pypandoc.convert_text(
-            source, writer, format=reader, extra_args=["--fail-if-warnings", *options]
-        )
-    except RuntimeError as error:
-        complaint = str(error).partition("during conversion: ")[2] or error
-        raise ExportError(f"pandoc: {one_line(complaint)}") from error
-    return result
-
-
-def _elements(node: Any) -> Iterator[dict[str, Any]]:
-    """Walk through pandoc's document tree."""
-    if isinstance(node, dict):
-        if "t" in node:
-            yield node
-        node = list(node.values())
-    if isinstance(node, list):
-        for child in node:
-            yield from _elements(child)
-
-
-def _check_document(document: str) -> None:
-    """Refuse what pandoc would drop, or print as plain text, without a warning."""
-    for element in _elements(json.loads(document)["blocks"]):
-        kind: str = element["t"]
-        content: Any = element.get("c")
-        if kind in ("RawInline", "RawBlock"):
-            raise ExportError(
-                f"{one_line(content[1], 60)!r} stands outside of a formula; put it between $$"
+                continue
+            texts = next(shown, NotebookNode()).get("metadata", {}) if kind else {}
+            number, caption, alt = (
+                " ".join(str(texts.get(key, "")).split()) for key in CAPTION_KEYS
             )
-        # A dollar beside a digit is money.
-        if kind == "Str" and "$" in content and not any(c.isdigit() for c in content):
-            raise ExportError(
-                f"a formula was not recognised at {content!r}: there must be no blank line in "
-                "it, and no blank after its first or before its last single dollar"
-            )
+            if not (kind and number and caption and alt):
+                raise ExportError(f"a figure needs, right after it, its {', '.join(CAPTION_KEYS)}")
+            name = f"figure-{len(files) + 1}{IMAGES[kind]}"
+            data = output.data[kind]
+            files[name] = data.encode() if kind == "image/svg+xml" else b64decode(data)
+            quoted = alt.replace("\\", "\\\\").replace('"', '\\"')
+            yield _markdown(f'![**Figure {number}.** {caption}]({name}){{alt="{quoted}"}}')
+
+
+def _markdown(text: str) -> NotebookNode:
+    output: NotebookNode = nbformat.v4.new_output("display_data", {"text/markdown": text})
+    return output
 
 
 class PandocExporter(MarkdownExporter):
-    """What both exporters share: the way from the notebook to pandoc's document."""
+    """What both exporters share: the way from the notebook through pandoc."""
 
     # file_extension is that of the document; the template is that of Markdown.
-    @default("template_extension")
-    def _template_extension_default(self) -> str:
-        return ".md.j2"
-
-    @default("preprocessors")
-    def _preprocessors_default(self) -> list[type[Preprocessor]]:
-        return [FigurePreprocessor]
+    template_extension = ".md.j2"
+    preprocessors = [FigurePreprocessor]  # noqa: RUF012 (nbconvert's type)
+    exclude_input = True
 
     @property
     def default_config(self) -> Config:
-        """Settings of nbconvert: no code; figures are taken out by `FigurePreprocessor`."""
-        config: Config = super().default_config.copy()
-        config.merge(
+        """Settings of nbconvert: `FigurePreprocessor` takes out the figures, text goes first."""
+        return Config(
             {
-                "TemplateExporter": {"exclude_input": True},
                 "ExtractOutputPreprocessor": {"enabled": False},
                 "NbConvertBase": {
                     "display_data_priority": ["text/markdown", "text/latex", "text/plain"]
                 },
             }
         )
-        return config
 
-    def to_document(
-        self, nb: NotebookNode, folder: str, resources: dict[str, Any] | None, **kw: Any
-    ) -> tuple[str, dict[str, str], dict[str, Any]]:
-        """Convert a notebook to pandoc's document, and write its figures to a folder.
+    def convert(
+        self,
+        nb: NotebookNode,
+        resources: dict[str, Any] | None,
+        folder: Path,
+        writer: str,
+        *options: str,
+    ) -> tuple[str, dict[str, Any]]:
+        """Let pandoc convert a notebook, and write its figures to a folder.
+
+        Parameters
+        ----------
+        nb : NotebookNode
+        resources : dict, optional
+            nbconvert's.
+        folder : Path
+        writer : str
+            What pandoc is to write.
+        *options : str
+            Further options of pandoc.
 
         Returns
         -------
         document : str
-            In pandoc's JSON.
-        alt : dict
-            The alternative texts of the figures, by the names of their files.
         resources : dict
-            nbconvert's resources.
+            nbconvert's.
 
         Raises
         ------
         ExportError
-            If a tool is missing, a figure has no caption or a formula cannot be typeset.
+            If a figure has no caption, or a formula or an image cannot be set.
         """
-        require_tools()
-        markdown, resources = super().from_notebook_node(nb, resources, **kw)
-        metadata = [("title", resources["metadata"].get("name", "Report")), ("lang", "en")]
-        metadata += [("author", author["name"]) for author in nb.metadata.get("authors", [])]
-        metadata += [(key, nb.metadata[key]) for key in ("subtitle", "date") if key in nb.metadata]
-        document = _pandoc(
-            markdown,
-            reader=MARKDOWN,
-            writer="json",
-            options=[
-                *(f"--metadata={key}={value}" for key, value in metadata),
-                # The first heading becomes the title, the others move up by one level.
-                "--shift-heading-level-by=-1",
-                # pandoc takes a table row longer than a line as a wish for a full-width table.
-                "--columns=10000",
-            ],
-        )
-        _check_document(document)
+        markdown, resources = super().from_notebook_node(nb, resources)
         for name, data in resources.pop("outputs").items():
-            (Path(folder) / name).write_bytes(data)
-        return document, resources.pop("figure_alt"), resources
+            (folder / name).write_bytes(data)
+        given = nb.metadata
+        title = given.get("title") or resources["metadata"].get("name", "Report")
+        metadata = [("title", title), ("subtitle", given.get("subtitle")), ("lang", "en")]
+        metadata += [("author", author["name"]) for author in given.get("authors", [])]
+        metadata += [("occasion", given.get(key)) for key in ("course", "date")]
+        try:
+            document: str = pypandoc.convert_text(
+                markdown,
+                writer,
+                format=MARKDOWN,
+                extra_args=[
+                    # A warning (a formula or an image that pandoc gave up on) is a hole.
+                    "--fail-if-warnings",
+                    # pandoc takes a row longer than a line as a wish for a full-width table.
+                    "--columns=10000",
+                    f"--lua-filter={STYLES / 'document.lua'}",
+                    *(f"--metadata={key}={value}" for key, value in metadata if value),
+                    *options,
+                ],
+            )
+        except RuntimeError as error:
+            complaint = str(error).partition("during conversion: ")[2] or error
+            raise ExportError(f"pandoc: {one_line(complaint)}") from error
+        return document, resources
 
 
 class TypstPDFExporter(PandocExporter):
     """PDF through Typst: A4, tagged, fonts embedded; the same notebook gives the same bytes."""
 
     export_from_notebook = "PDF via Typst"
-
-    @default("file_extension")
-    def _file_extension_default(self) -> str:
-        return ".pdf"
+    file_extension = ".pdf"
 
     def from_notebook_node(  # type: ignore[override]
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
@@ -300,20 +226,18 @@ class TypstPDFExporter(PandocExporter):
         Parameters, and the second result, are nbconvert's.
         """
         with tempfile.TemporaryDirectory(prefix="report-") as folder:
-            document, alt, resources = self.to_document(nb, folder, resources, **kw)
-            options = [
-                "--standalone",
-                "--variable=template=report.typ",
-                f"--lua-filter={STYLES / 'formulas.lua'}",
-            ]
-            source = _pandoc(document, reader="json", writer="typst", options=options)
-            for name, text in alt.items():
-                # pandoc's Typst writer drops the alternative texts.
-                described = f'image("{name}", alt: {json.dumps(text, ensure_ascii=False)}'
-                source = source.replace(f'image("{name}"', described)
             main = Path(folder) / "main.typ"
+            source, resources = self.convert(
+                nb,
+                resources,
+                main.parent,
+                "typst",
+                # The title, the notebook's heading of level 1, is no heading on paper.
+                "--shift-heading-level-by=-1",
+                f"--template={STYLES / 'report.typ'}",
+                f"--lua-filter={STYLES / 'paper.lua'}",
+            )
             main.write_text(source, encoding="utf-8")
-            shutil.copy(STYLES / "report.typ", folder)
             return self.compile(main), resources
 
     def compile(self, main: Path) -> bytes:
@@ -322,9 +246,7 @@ class TypstPDFExporter(PandocExporter):
         The fonts that come with Typst set the same pages on every machine; those of the system are
         asked for what is missing there. Raises an `ExportError` with Typst's diagnostic.
         """
-        import typst
-
-        accessible = {"root": main.parent, "pdf_standards": "ua-1"}
+        accessible: dict[str, Any] = {"root": main.parent, "pdf_standards": "ua-1"}
         try:
             return typst.compile(main, ignore_system_fonts=True, **accessible)
         except typst.TypstError as error:
@@ -342,10 +264,7 @@ class StandaloneHTMLExporter(PandocExporter):
     """One HTML page with MathML and embedded figures; it loads nothing from anywhere."""
 
     export_from_notebook = "Standalone HTML"
-
-    @default("file_extension")
-    def _file_extension_default(self) -> str:
-        return ".html"
+    file_extension = ".html"
 
     def from_notebook_node(  # type: ignore[override]
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
@@ -355,15 +274,17 @@ class StandaloneHTMLExporter(PandocExporter):
         Parameters, and the second result, are nbconvert's.
         """
         with tempfile.TemporaryDirectory(prefix="report-") as folder:
-            document, _, resources = self.to_document(nb, folder, resources, **kw)
-            options = [
-                "--standalone",
+            return self.convert(
+                nb,
+                resources,
+                Path(folder),
+                "html5",
                 "--embed-resources",
                 "--mathml",
-                # The page's title is its only heading of level 1.
-                "--shift-heading-level-by=1",
+                "--toc",
+                "--wrap=none",
                 f"--resource-path={folder}",
+                f"--template={STYLES / 'page.html'}",
                 f"--css={STYLES / 'report.css'}",
-                f"--lua-filter={STYLES / 'display.lua'}",
-            ]
-            return _pandoc(document, reader="json", writer="html5", options=options), resources
+                f"--lua-filter={STYLES / 'screen.lua'}",
+            )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
 
 import nbformat
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
@@ -33,13 +35,15 @@ def read_notebook(path: Path) -> NotebookNode:
     Raises
     ------
     ExportError
-        If the file is missing, cannot be read or is not a notebook.
+        If the file is not a notebook.
+    OSError
+        If it cannot be read.
     """
     try:
         notebook: NotebookNode = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
-    except OSError as error:
-        raise ExportError(f"cannot read the notebook {path}: {error.strerror}") from error
+    except OSError:
+        raise
     except Exception as error:
         # nbformat fails in many ways on a file that is something else.
         raise ExportError(f"{path} is not a notebook: {one_line(error, 120)}") from error
@@ -71,37 +75,49 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int, quiet: bool = Tr
         timeout=timeout or None,
         resources={"metadata": {"path": str(folder)}},
         coalesce_streams=True,
+        record_timing=False,
         shutdown_kernel="immediate",
     )
     manager = client.create_kernel_manager()
     # With no folder to search in, python3 is the interpreter that runs this script.
     manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
-    where = "before the first cell"
+    where, done = "before the first cell", threading.Event()
     bar = tqdm(
-        notebook.cells,
+        total=len(notebook.cells),
         bar_format="cell {n_fmt} of {total_fmt}, {elapsed}",
-        miniters=1,
-        mininterval=0,
+        ncols=60,
+        nrows=20,  # some terminals do not say how large they are
         leave=False,
         disable=True if quiet else None,  # None: unless standard error is a terminal
     )
+
+    def tick() -> None:
+        while not done.wait(1):
+            bar.refresh()
+
+    threading.Thread(target=tick, daemon=True).start()
     try:
         with client.setup_kernel(stdout=DEVNULL, stderr=DEVNULL):
-            for index, cell in enumerate(bar):
-                first_line = one_line(cell.source.partition("\n")[0], 60)
-                where = f"cell {index + 1} ({first_line})"
+            for index, cell in enumerate(notebook.cells):
+                bar.n = index + 1
+                bar.refresh()
+                where = f"cell {index + 1} ({one_line(cell.source.partition(chr(10))[0], 60)})"
                 client.execute_cell(cell, index)
             reply = client.wait_for_reply(client.kc.kernel_info())
             notebook.metadata["language_info"] = reply["content"]["language_info"]
-    except NoSuchKernel as error:
-        raise ExportError("there is no Python kernel: pip install ipykernel") from error
     except CellExecutionError as error:
         raise ExportError(f"{where}: {one_line(f'{error.ename}: {error.evalue}')}") from error
     except CellTimeoutError as error:
         raise ExportError(f"{where}: it took longer than {timeout} s (--timeout)") from error
     except RuntimeError as error:
         raise ExportError(f"{where}: {one_line(error)}") from error
+    except KeyboardInterrupt:
+        # Impatient users press it again; the kernel must still be ended.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
     finally:
+        done.set()
+        bar.close()
         # An interrupt while the kernel starts leaves it running.
         if manager.has_kernel:
             run_sync(manager.shutdown_kernel)(now=True)
@@ -113,15 +129,8 @@ def normalise(notebook: NotebookNode) -> None:
     Parameters
     ----------
     notebook : NotebookNode
-        Loses time stamps, widgets, and all that went to stderr (progress bars, warnings).
+        Loses all that went to stderr: progress bars and warnings.
     """
-    notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [
-                output
-                for output in cell.outputs
-                if output.get("name") != "stderr"
-                and "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
-            ]
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]

@@ -1,0 +1,34 @@
+-- What Typst needs beyond pandoc's own translation: alternative texts, formulas that stay whole, and
+-- the title block.
+
+local function typst_of(block)
+  return (pandoc.write(pandoc.Pandoc({ block }), "typst"):gsub("%s+$", ""))
+end
+
+local function quoted(text)
+  return '"' .. text:gsub("%s+", " "):gsub("\\", "\\\\"):gsub('"', '\\"') .. '"'
+end
+
+-- PDF/UA wants an alternative text for each formula: its TeX source. A box does not break.
+local function formula(math)
+  local wrap = math.mathtype == "InlineMath" and "#box[" or "#["
+  local source = typst_of(pandoc.Plain({ math }))
+  return pandoc.RawInline(
+    "typst", wrap .. "#set math.equation(alt: " .. quoted(math.text) .. ")\n" .. source .. "]")
+end
+
+local function figure(element)
+  local source, alt = typst_of(element), ""
+  element:walk({ Image = function(image) alt = pandoc.utils.stringify(image.caption) end })
+  local described = function(name) return "image(" .. name .. ", alt: " .. quoted(alt) end
+  return pandoc.RawBlock("typst", (source:gsub('image%((%b"")', described)))
+end
+
+-- What stands under the title: the data and their source, how the report was made.
+local function title_block(div)
+  if div.classes:includes("title-block") then
+    return { pandoc.RawBlock("typst", "#title-block["), div, pandoc.RawBlock("typst", "]") }
+  end
+end
+
+return { { Math = formula }, { Figure = figure, Div = title_block } }
