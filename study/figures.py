@@ -98,7 +98,7 @@ def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     """
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.2, 3))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6.2, 2.8))
     runs, optima = with_lambda(runs), optima[optima.block == 0].sort_values("l2_reg_lambda")
     for axes, quantity in ((left, "loss"), (right, "accuracy")):
         over_lambda(axes, runs, optima, f"train_{quantity}", "0.6")
