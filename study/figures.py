@@ -33,7 +33,7 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
         Of the same run with early stopping.
     """
     figure, axes = new_figure("cross-entropy loss")
-    window = min(VALIDATIONS_TO_AVERAGE, len(history))
+    window = min(VALIDATIONS_TO_AVERAGE, len(history) // 4 + 1)
     train = history.train_loss.rolling(window, center=True).mean()
     axes.plot(history.index, train, color=TRAINING, label="training")
     axes.plot(history.index, history.val_loss, "-", color=VALIDATION, label="validation")
@@ -45,8 +45,8 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
     # The steep start would take all of the height.
     late = history.val_loss[history.index > min(stop_step, history.index[-1]) / 4]
-    span = late.max() - train.min()
-    axes.set_ylim(train.min() - 0.05 * span, late.max() + 0.05 * span)
+    low, high = min(train.min(), late.min()), late.max()
+    axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     axes.annotate(
         f"early stop, step {number(stop_step, ',')}",
         (stop_step, 0.97),
