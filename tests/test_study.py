@@ -385,11 +385,13 @@ def test_the_stored_differences_are_those_of_the_stored_images(images):
         assert row[column] == pytest.approx(value, abs=1e-12), column
 
 
-def test_a_study_of_few_validations_has_figures():
-    history = evidence.read_continued()[UNSHUFFLED][:3]
+@pytest.mark.parametrize("validations", [3, 10])
+def test_a_study_of_few_validations_has_a_figure(validations):
+    history = evidence.read_continued()[UNSHUFFLED][:validations]
     figure = figures.figure_continued(history, int(history.index[1]), stop_step=1000)
     lines = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
-    assert np.nanmax(lines["training"]) == pytest.approx(history.train_loss.mean())
+    low, high = figure.axes[0].get_ylim()
+    assert low < np.nanmin(lines["training"]) < high
 
 
 def test_figures_of_the_evidence_show_its_numbers():
