@@ -47,9 +47,10 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
             label_end(axes, step, curve[step], f"{what}, step {number(step, ',')}", points=6)
     axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
     # The steep start would take all of the height.
-    late = history.val_loss[history.index > min(stop_step, history.index[-1]) / 4]
-    span = late.max() - train.min()
-    axes.set_ylim(train.min() - 0.05 * span, late.max() + 0.05 * span)
+    late = history.index > min(stop_step, history.index[-1]) / 4
+    both = pd.concat([train[late], history.val_loss[late]])
+    margin = 0.05 * (both.max() - both.min())
+    axes.set_ylim(both.min() - margin, both.max() + margin)
     label = f"early stop, step {number(stop_step, ',')}"
     label_end(axes, stop_step, axes.get_ylim()[1], label)
     axes.margins(x=0.12)

@@ -26,6 +26,7 @@ import task2
 import task3
 import task3a
 import utils
+from plots.numbers import number
 from task3a import SoftmaxModel
 
 ROOT = Path(utils.__file__).parent
@@ -109,13 +110,40 @@ def test_script_leaves_its_figures_and_weights(tmp_path, script, arguments):
         assert f"wrote {path.relative_to(tmp_path)}" in rows
         if path.suffix == ".npz":
             saved = weights.load_weights(path)
-            assert f"{saved.settings['best_step']}" in result.stdout
+            assert number(saved.settings["best_step"], ",") in result.stdout
     if script == "task2.py":
         table = {row[:14].rstrip(): row[16:].split("  ")[0] for row in rows}
         assert table["run"] == "not shuffled"
         assert table["ended"] == "early stop"
-        stop = {"stop step": "1038", "stop epoch": "33", "best step": "978"}
+        stop = {"stop step": "1\u202f038", "stop epoch": "33", "best step": "978"}
         assert {key: table[key] for key in stop} == stop
+
+
+def test_tables_and_figures_name_the_settings_that_are_not_the_assignments(tmp_path, capsys):
+    folders = ["--figures", str(tmp_path / "figures"), "--weights", str(tmp_path / "weights")]
+    options = (cli.DIGITS_OPTION, cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
+    parser = cli.make_parser("", *options, learning_rate=0.05)
+    other = [
+        "--digits",
+        "4",
+        "9",
+        "--learning-rate",
+        "0.02",
+        "--data-dir",
+        str(tmp_path / "kuzushi"),
+    ]
+    for arguments, note in (
+        ([], ""),
+        (other, "data kuzushi, digits 4 and 9, learning rate 0.02"),
+    ):
+        figure = plt.figure()
+        cli.save_figures({"a.png": figure}, parser.parse_args([*arguments, *folders]))
+        assert figure.get_suptitle() == note
+        plt.close(figure)
+    assert task2.main(["--digits", "4", "9", "--epochs", "1", *folders]) == 0
+    settings, header = capsys.readouterr().out.splitlines()[:2]
+    assert settings == "not the assignment's settings: digits 4 and 9, most epochs 1"
+    assert header.split("  ")[0] == "run"
 
 
 @pytest.mark.parametrize("script", ["task2a.py", "task3a.py"])
@@ -363,7 +391,8 @@ def test_progress_shows_step_loss_accuracy_and_validations_left_in_80_columns(tm
     assert exit_code == 0
     for run, last_step in (("not shuffled", 371), ("(?<!not )shuffled", 360)):
         assert re.search(
-            rf"{run}: step \d+, val loss 0\.\d{{4}}, accuracy 9\d\.\d\d%, \d+ validations left",
+            rf"{run}: step \d+, val loss 0\.\d{{4}}, accuracy 9\d\.\d\d\u202f%, \d+ validations"
+            " left",
             shown,
         )
         assert re.search(rf"{run}: step {last_step}, ", shown)
@@ -374,7 +403,7 @@ def test_progress_goes_on_while_the_patience_is_large(tmp_path):
     exit_code, shown = end_of(terminal)
     assert exit_code == 0
     assert re.search(
-        r"step [1-9]\d*, val loss 0\.\d{4}, accuracy 8\d\.\d\d%, 1000 validations left", shown
+        r"step [1-9]\d*, val loss 0\.\d{4}, accuracy 8\d\.\d\d\u202f%, 1000 validations left", shown
     )
     assert "step 623, " in shown
 
@@ -423,7 +452,8 @@ def test_a_console_that_cannot_print_lambda_costs_no_result(tmp_path):
         timeout=100,
     )
     assert (result.returncode, result.stderr) == (0, "")
-    header, ended = result.stdout.splitlines()[:2]
+    settings, header, ended = result.stdout.splitlines()[:3]
+    assert settings == "not the assignment's settings: most epochs 1"
     assert header.split("  ")[-1].strip() == "lambda = 0.1"
     assert header.index("lambda = 0.1") == ended.rindex("last epoch")
     assert files_in(tmp_path / "figures") == FIGURES["task4.py"]
