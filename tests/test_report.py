@@ -311,6 +311,11 @@ def test_page_typesets_every_formula_list_and_table(page):
     assert page.count("table") == 1
 
 
+def test_page_has_no_table_headings_without_words():
+    page = to_page(notebook(stored(markdown_output("| | b |\n|:--|--:|\n| 1 | 2 |"))))
+    assert (page.count("th"), page.count("td")) == (2, 2)
+
+
 def test_pdf_typesets_every_formula(pdf):
     tags = [node["/S"] for node in structure(pdf.trailer["/Root"]["/StructTreeRoot"]["/K"])]
     assert tags.count("/Formula") == 5
@@ -325,7 +330,7 @@ def test_the_title_block_comes_from_the_metadata_and_from_tagged_cells():
         authors=[{"name": "Ada Ex-Ample"}, {"name": "Bo *Two* Øst"}],
         subtitle="In plain words",
         course="Course 4711, group 12",
-        date="May 2031",
+        date="1. May 2031",
         title="The first heading goes before it",
     )
     pdf, page = to_pdf(nb), to_page(nb)
@@ -333,7 +338,7 @@ def test_the_title_block_comes_from_the_metadata_and_from_tagged_cells():
         "A Report",
         "In plain words",
         "Ada Ex-Ample, Bo *Two* Øst",
-        "Course 4711, group 12 · May 2031",
+        "Course 4711, group 12 · 1. May 2031",
         "First words.",
         "Data. Ten images.",
         "Made by hand.",
@@ -349,6 +354,13 @@ def test_the_title_block_comes_from_the_metadata_and_from_tagged_cells():
         "Bo *Two* Øst",
     ]
     assert {"class": "title-block"} in page.all("div")
+
+
+@pytest.mark.parametrize("date", ["1. May 2031", "+ 3 days", "#let", "= x", "2031-05-01"])
+def test_any_date_and_name_is_printed_as_it_is(date):
+    pdf = to_pdf(notebook(date=date, authors=[{"name": f"{date} [A] $x$"}]))
+    assert f"{date} [A] $x$ {date} First words." in page_texts(pdf)[0]
+    assert pdf.metadata.author == f"{date} [A] $x$"
 
 
 def test_without_metadata_there_is_no_empty_title_block(pdf, page):
