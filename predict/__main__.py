@@ -4,288 +4,24 @@ from __future__ import annotations
 
 import cli
 
-import math
-import os
+import csv
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from scipy import ndimage
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from mnist import IMAGE_SHAPE
 from numerics.checks import Floats
+from predict.normalisation import normalise
+from predict.pictures import read_picture
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
 
-# MNIST scales each digit into a box of 20×20 pixels and moves its center of mass to the middle of
-# 28×28: in each of its images, row and column of the center lie in 13.5 ≤ x < 14.5, counted from 0.
-SIDE = IMAGE_SHAPE[0]
-BOX_SIDE = 20
-BOX_MARGIN = (SIDE - BOX_SIDE) // 2
-LOWEST_CENTER = 13.5
-
-# How much ink a stroke has at its edge, compared to the pixel with the most. The halos in JPEGs and
-# the fringes of enlarged images have less. 9 980 of MNIST's 10 000 test images keep their size.
-EDGE = 0.25
-# How large a part of a digit is at least, compared to the largest part.
-SPECK = 0.01
-# Where the background ends, in standard deviations of its noise.
-NOISE_LIMIT = 6
-
-
-def border(pixels: NDArray) -> NDArray:
-    """Collect the outermost pixels of an image.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (H, W)
-
-    Returns
-    -------
-    ndarray of shape (2H + 2W,)
-        The corners count twice.
-    """
-    return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-
-
-def read_image(path: str | os.PathLike[str]) -> NDArray[np.float32]:
-    """Read an image file as shades of grey, transparent parts filled with background.
-
-    Parameters
-    ----------
-    path : path
-        Any format and mode that Pillow reads.
-
-    Returns
-    -------
-    ndarray of shape (H, W), float32, finite
-        0 is black. White is 255, or what else the format has for it.
-
-    Raises
-    ------
-    ValueError
-        If the file is missing, damaged, no image, an animation or too large. One line, with the
-        path and what is wrong.
-    """
-    try:
-        # Opening a pipe would wait for a writer.
-        if Path(path).exists() and not Path(path).is_file():
-            raise ValueError("is a folder" if Path(path).is_dir() else "is no regular file")
-        with (
-            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
-            Image.open(path) as image,
-        ):
-            return to_grey(image)
-    except Image.UnidentifiedImageError:
-        problem = "is no image that Pillow can read"
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        problem = f"is too large; expected at most {Image.MAX_IMAGE_PIXELS} pixels"
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror or error})"
-    # Pillow's decoders report damaged files with a dozen more classes of exceptions.
-    except Exception as error:
-        problem = str(error) or type(error).__name__
-    raise ValueError(" ".join(f"{path}: {problem}".split()))
-
-
-def to_grey(image: Image.Image) -> NDArray[np.float32]:
-    """Turn an image of any mode into shades of grey, transparent parts filled with background.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-
-    Returns
-    -------
-    ndarray of shape (H, W), float32, finite
-        As `read_image` gives it.
-
-    Raises
-    ------
-    ValueError
-        If the image is an animation, has no pixels, or has infinite or NaN ones.
-    """
-    frames = getattr(image, "n_frames", 1)
-    # The further images in the MPO files of some cameras are variants of the first one.
-    if frames > 1 and image.format != "MPO":
-        raise ValueError(f"has {frames} images; expected a single one")
-    if 0 in image.size:
-        raise ValueError("has no pixels")
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):
-        # Pillow would cut such values off at 255.
-        grey = np.asarray(image, dtype=np.float32)
-        if not np.isfinite(grey).all():
-            raise ValueError("has infinite or NaN pixels; expected finite ones")
-        return grey
-    # A transparent color of these modes is the background's own: as good as any other background.
-    if image.mode in ("1", "L", "RGB") or not image.has_transparency_data:
-        return np.asarray(image.convert("L"), dtype=np.float32)
-    image = image.convert("RGBA")
-    grey = np.asarray(image.convert("L"), dtype=np.float32)
-    alpha = np.asarray(image.getchannel("A"), dtype=np.float32) / 255
-    return fill_transparent(grey, alpha)
-
-
-def fill_transparent(grey: Floats, alpha: Floats) -> Floats:
-    """Lay an image on a background of one shade.
-
-    Parameters
-    ----------
-    grey : ndarray of shape (H, W), float, values 0 to 255
-    alpha : ndarray of shape (H, W), float, values 0 to 1
-        The opacity.
-
-    Returns
-    -------
-    ndarray of shape (H, W), float, values 0 to 255
-        If the border is opaque for the most part, the background is as it is there. Otherwise only
-        the ink was drawn: the background is white for dark ink, black for light ink.
-    """
-    edge = border(alpha) >= 0.5
-    if np.mean(edge) > 0.5:
-        background = np.median(border(grey)[edge])
-    elif alpha.any():
-        background = 255 if np.average(grey, weights=alpha) < 127.5 else 0
-    else:
-        background = 0
-        grey = np.zeros_like(grey)
-    return alpha * grey + (1 - alpha) * grey.dtype.type(background)
-
-
-def find_ink(grey: Floats) -> Floats:
-    """Tell ink from background, be it dark on light or light on dark.
-
-    The background is what the border has. Ink is what differs from it by more than the noise there.
-
-    Parameters
-    ----------
-    grey : ndarray of shape (H, W), float, finite
-
-    Returns
-    -------
-    ndarray of shape (H, W), float
-        The amount of ink: the difference from the background, 0 where there is none.
-
-    Raises
-    ------
-    ValueError
-        If there is no ink.
-    """
-    edge = border(grey)
-    background = np.median(edge)
-    # The median of the deviations, unlike their mean square, ignores ink that touches the border.
-    noise = 1.4826 * np.median(np.abs(edge - background))
-    contrast = grey - background
-    contrast[np.abs(contrast) <= NOISE_LIMIT * noise] = 0
-    ink = np.maximum(contrast if contrast.sum() > 0 else -contrast, 0)
-    if not ink.any():
-        raise ValueError("no digit stands out; expected one on a plain background")
-    return ink
-
-
-def without_specks(is_stroke: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Leave out spots that are tiny beside the largest connected stroke, such as dust.
-
-    Parameters
-    ----------
-    is_stroke : ndarray of shape (H, W), bool
-
-    Returns
-    -------
-    ndarray of the same shape, bool
-    """
-    parts, _ = ndimage.label(is_stroke, structure=np.ones((3, 3)))
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    return (sizes >= SPECK * sizes.max())[parts]
-
-
-def normalize(grey: Floats) -> NDArray[np.uint8]:
-    """Crop, scale and center a digit as MNIST does.
-
-    Parameters
-    ----------
-    grey : ndarray of shape (H, W), float, finite
-        An image of a digit, of any size.
-
-    Returns
-    -------
-    ndarray of shape (28, 28), uint8, values 0 to 255
-        Light on dark. The longer side of the digit has 20 pixels, the most ink in a pixel is 255,
-        and the center of mass is in the middle. What is outside of the 28×28 pixels then is lost.
-
-    Raises
-    ------
-    ValueError
-        If there is no ink.
-    """
-    ink = find_ink(grey)
-    is_stroke = without_specks(ink > EDGE * ink.max())
-    rows, columns = np.flatnonzero(is_stroke.any(axis=1)), np.flatnonzero(is_stroke.any(axis=0))
-    start = np.array([columns[0], rows[0]])
-    size = np.array([columns[-1], rows[-1]]) + 1 - start
-
-    # In each direction the strokes fill a whole number of pixels, so that an image of MNIST stays
-    # as it is. What is faint around them stays, too, as far as 28 pixels reach.
-    new_size = np.maximum(np.rint(size * BOX_SIDE / size.max()), 1).astype(int)
-    margin = BOX_MARGIN * size / new_size
-    reach = math.ceil(margin.max())
-    crop = Image.fromarray(ink).crop((*(start - reach), *(start + size + reach)))
-    width, height = new_size + 2 * BOX_MARGIN
-    part = (*(reach - margin), *(reach + size + margin))
-    # Averages over areas, as MNIST has them; sharper filters have negative weights and leave halos.
-    digit = np.asarray(crop.resize((width, height), Image.Resampling.HAMMING, part))
-    digit = np.rint(digit * (255 / digit.max())).astype(np.uint8)
-
-    row, column = (math.floor(center - LOWEST_CENTER) for center in center_of_mass(digit))
-    surrounded = np.pad(digit, SIDE)
-    return surrounded[row + SIDE : row + 2 * SIDE, column + SIDE : column + 2 * SIDE]
-
-
-def center_of_mass(pixels: Floats) -> tuple[float, float]:
-    """Compute the mean row and the mean column, weighted by the pixels.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (H, W), float, values >= 0, not all 0
-
-    Returns
-    -------
-    row, column : float
-        Counted from 0.
-    """
-    rows, columns = np.indices(pixels.shape)
-    return np.average(rows, weights=pixels), np.average(columns, weights=pixels)
-
-
-def read_digit(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """Read an image file and make it an image as those of MNIST.
-
-    Parameters
-    ----------
-    path : path
-        As in `read_image`.
-
-    Returns
-    -------
-    ndarray of shape (28, 28), uint8
-        As `normalize` gives it.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read or has no ink. One line, with the path and what is wrong.
-    """
-    grey = read_image(path)
-    try:
-        return normalize(grey)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+LONGEST_NAME = 45
+# The sides of the two pictures in a row of --show-input, and the space around them, in pixels.
+SHOWN_SIDE, SPACE = 280, 20
 
 
 def model_of(saved: cli.SavedWeights) -> BinaryModel | SoftmaxModel:
@@ -333,6 +69,44 @@ def class_probabilities(model: BinaryModel | SoftmaxModel, images: NDArray) -> F
     return outputs
 
 
+def draw_row(grey: NDArray, image: NDArray[np.uint8], title: str) -> Image.Image:
+    """Draw what was read beside what the model sees of it, below a title."""
+    row = Image.new("L", (2 * SHOWN_SIDE + 3 * SPACE, SHOWN_SIDE + 3 * SPACE), 255)
+    shades = np.interp(grey, [grey.min(), grey.max() + 1e-9], [0, 255])
+    pictures = [
+        ImageOps.contain(Image.fromarray(shades.astype(np.uint8)), (SHOWN_SIDE, SHOWN_SIDE)),
+        Image.fromarray(image).resize((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.NEAREST),
+    ]
+    for number, picture in enumerate(pictures):
+        framed = ImageOps.expand(picture, 1, 128)
+        row.paste(framed, (SPACE + number * (SHOWN_SIDE + SPACE), 2 * SPACE))
+    ImageDraw.Draw(row).text((SPACE, SPACE // 2), title, 0, ImageFont.load_default(14))
+    return row
+
+
+def make_parser() -> cli.Parser:
+    """Make the parser of the command line."""
+    parser = cli.Parser(
+        description=__doc__,
+        epilog="An image is a drawing or a photograph of one digit, dark on light or light on dark,"
+        " with space around it. It is cropped, scaled and centered as in MNIST. Printed are"
+        " the most probable digit and the one after it. An image that cannot be used costs a line"
+        " on standard error and makes the exit code 2; the others are still classified.",
+    )
+    parser.add_argument("weights", metavar="WEIGHTS", help="what a training wrote: weights/*.npz")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG or other image files")
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write all probabilities, a row for each image"
+    )
+    parser.add_argument(
+        "--show-input",
+        type=Path,
+        metavar="FILE",
+        help="draw what the model saw, each image beside its 28×28 pixels (.png, .jpg, …)",
+    )
+    return parser
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Classify the images that the command line names.
 
@@ -349,42 +123,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     ------
     ValueError
         If the weights cannot be used.
+    OSError
+        If a file cannot be written.
     """
-    parser = cli.Parser(
-        description=__doc__,
-        epilog="An image holds one digit, dark on light or light on dark, of any size, with some"
-        " plain background around it. It is cropped, scaled and centered as in MNIST. Printed are"
-        " the digit of each image and the probabilities. An image that cannot be used costs a line"
-        " on standard error and makes the exit code 2; the others are still classified.",
-    )
-    parser.add_argument("weights", metavar="WEIGHTS", help="what a training wrote: weights/*.npz")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="PNG or other image files")
+    parser = make_parser()
     args = parser.parse_args(argv)
-
+    for path in filter(None, (args.csv, args.show_input)):
+        cli.check_file(path)
+    if args.show_input and args.show_input.suffix.lower() not in Image.registered_extensions():
+        parser.error(f"--show-input is {args.show_input}; expected a name like input.png")
     saved = cli.load_weights(args.weights)
     model, classes = model_of(saved), saved.settings["classes"]
     data = saved.settings.get("data", "MNIST")
     if data != "MNIST":
         note = f"{args.weights} was trained on {data}: a digit stands for a class of these data"
         print(f"{parser.prog}: note: {note}", file=sys.stderr)
-    name_width = max(len(name) for name in ["image", *args.images])
-    header = f"{'image':{name_width}}  digit" + "".join(f"{digit:>9}" for digit in classes)
-    exit_code = 0
+
+    lines, table, drawn = [], [], []
     for name in args.images:
         try:
-            image = read_digit(name)
+            grey = read_picture(name)
+            image = normalise(grey)
         except ValueError as error:
-            cli.fail(str(error))
-            exit_code = cli.EXIT_ERROR
+            cli.fail(f"{name}: {error}")
             continue
         probabilities = class_probabilities(model, image[np.newaxis])[0]
-        if header:
-            print(header)
-            header = ""
-        digit = classes[np.argmax(probabilities)]
-        columns = "".join(f"{100 * probability:7.1f} %" for probability in probabilities)
-        print(f"{name:{name_width}}  {digit:>5}{columns}")
-    return exit_code
+        first, second = np.argsort(-probabilities, kind="stable")[:2]
+        shown = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
+        percent = [f"{100 * probabilities[k]:.1f} %" for k in (first, second)]
+        lines.append((shown, classes[first], percent[0], f"{classes[second]} ({percent[1]})"))
+        table.append([name, classes[first], *probabilities.tolist()])
+        if args.show_input:
+            drawn.append(draw_row(grey, image, f"{shown}: {classes[first]} ({percent[0]})"))
+
+    if args.csv:
+        with (
+            cli.atomic_path(args.csv) as path,
+            path.open("w", newline="", encoding="utf-8") as file,
+        ):
+            csv.writer(file, lineterminator="\n").writerows([["image", "digit", *classes], *table])
+    if drawn:
+        sheet = Image.new("L", (drawn[0].width, sum(row.height for row in drawn)))
+        for number, row in enumerate(drawn):
+            sheet.paste(row, (0, number * row.height))
+        with cli.atomic_path(args.show_input) as path:
+            sheet.save(path)
+    width = max(5, *(len(shown) for shown, *_ in lines)) if lines else 5
+    for line in [("image", "digit", "probability", "runner-up"), *lines][: len(lines) and None]:
+        print("{:{width}}  {:>5}  {:>11}  {}".format(*line, width=width))
+    return 0 if len(lines) == len(args.images) else cli.EXIT_ERROR
 
 
 if __name__ == "__main__":

@@ -1,0 +1,260 @@
+"""From a picture in shades of grey to the 28×28 pixels that MNIST would have made of its digit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mnist import IMAGE_SHAPE
+from numerics.checks import Floats
+
+# MNIST scales each digit into a box of 20×20 pixels and moves its center of mass to the middle of
+# 28×28: in each of its images, row and column of the center lie in 13.5 ≤ x < 14.5, counted from 0.
+SIDE = IMAGE_SHAPE[0]
+BOX_SIDE = 20
+BOX_MARGIN = (SIDE - BOX_SIDE) // 2
+
+# How much ink a stroke has at its edge, compared to the pixel with the most. The halos in JPEGs and
+# the fringes of enlarged images have less.
+EDGE = 0.25
+# The same in photographs. Ruled lines have less, and the darkest ones are told by a higher limit.
+PHOTOGRAPH_EDGES = (0.5, 0.6, 0.7)
+# A stroke narrower than this part of the digit's longer side is widened to twice of it: MNIST's
+# pens were not as fine, and the models have seen no others.
+FINE_STROKE = 1 / 16
+# Ink differs from the background by more than this many standard deviations of its noise; in
+# photographs it also takes more than this part of the light.
+NOISE_LIMIT = 6
+FAINTEST_INK = 0.15
+# The digit's darkest pixel, compared to the picture's.
+DARKEST_PART = 0.75
+# The longer side of the smallest digit, compared to the picture's.
+SPECK_SIDE = 0.02
+# An 8 has two, careless ones a few more; squared paper has hundreds.
+MOST_HOLES = 6
+ALL_AROUND = np.ones((3, 3))
+
+
+def normalise(grey: NDArray) -> NDArray[np.uint8]:
+    """Find the digit in a drawing or a photograph, and crop, scale and center it as MNIST does.
+
+    Parameters
+    ----------
+    grey : ndarray of shape (H, W), numbers, finite
+        A drawing on a background of one shade, dark on light or light on dark; or a photograph of
+        dark ink on paper, plain or with lines, however the light falls on it.
+
+    Returns
+    -------
+    ndarray of shape (28, 28), uint8, values 0 to 255
+        Light on dark, as `to_mnist` gives it.
+
+    Raises
+    ------
+    ValueError
+        If there is no digit, or more than one. It says what was found.
+    """
+    return to_mnist(widen(find_digit(*find_ink(grey))))
+
+
+def find_ink(grey: NDArray) -> tuple[Floats, bool]:
+    """Tell ink from background.
+
+    Parameters
+    ----------
+    grey : ndarray of shape (H, W)
+        As in `normalise`.
+
+    Returns
+    -------
+    ink : ndarray of shape (H, W), float, values >= 0, not all 0
+        How much ink a pixel has.
+    is_drawing : bool
+        Whether the background has one shade; otherwise it is a photograph.
+
+    Raises
+    ------
+    ValueError
+        If nothing stands out.
+    """
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    contrast = np.median(border) - grey
+    if contrast.sum() < 0:
+        contrast = -contrast
+    side = max(grey.shape)
+    # What an opening leaves is wider than any stroke: shadows, and light from one side.
+    light = ndimage.grey_opening(contrast, window(side / 2.5), mode="constant")
+    is_even = np.ptp(light) <= 0.1 * contrast.max()
+    is_drawing = bool(is_even and spread(border) <= 0.005 * contrast.max())
+    if is_drawing:
+        ink = np.maximum(contrast, 0)
+    else:
+        dark_on_light = grey.max() - contrast if is_even else grey
+        smooth = ndimage.gaussian_filter(dark_on_light.astype(np.float32), 1)
+        paper = ndimage.grey_closing(smooth, window(side / 6), mode="nearest")
+        # In a shadow all contrasts are smaller, but the part of the light that ink takes is not.
+        ink = 1 - smooth / np.maximum(paper, np.finfo(np.float32).tiny)
+        stands_out = ink.max() > max(FAINTEST_INK, np.median(ink) + NOISE_LIMIT * spread(ink))
+        ink = np.where(stands_out, ink, 0)
+    if not ink.any():
+        raise ValueError("nothing stands out from the background; expected a digit")
+    return ink, is_drawing
+
+
+def spread(values: NDArray) -> np.floating:
+    """Estimate a standard deviation by the median deviation, which a few strokes do not change."""
+    return 1.4826 * np.median(np.abs(values - np.median(values)))
+
+
+def window(side: float) -> tuple[int, int]:
+    """Give the smallest square window with a middle that is at least as wide."""
+    return (math.ceil(side) // 2 * 2 + 1,) * 2
+
+
+def find_digit(ink: Floats, is_drawing: bool) -> Floats:
+    """Cut out the one digit of a picture.
+
+    Parameters
+    ----------
+    ink, is_drawing
+        As `find_ink` gives them.
+
+    Returns
+    -------
+    ndarray of shape (h, w), float, values >= 0
+        The digit's ink with some space around it; other marks and lines are left out.
+
+    Raises
+    ------
+    ValueError
+        If there is no digit, or more than one. It says what was found.
+    """
+    problems = []
+    for edge in (EDGE, *PHOTOGRAPH_EDGES) if is_drawing else PHOTOGRAPH_EDGES:
+        try:
+            return cut_out(ink, edge, in_drawing=edge == EDGE)
+        except ValueError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+def cut_out(ink: Floats, edge: float, in_drawing: bool) -> Floats:
+    """Do what `find_digit` does, with strokes that have at least a part `edge` of the most ink."""
+    parts, count = ndimage.label(ink > edge * ink.max(), ALL_AROUND)
+    numbers = np.arange(1, count + 1)
+    places = ndimage.find_objects(parts)
+    start = np.array([[rows.start, columns.start] for rows, columns in places])
+    stop = np.array([[rows.stop, columns.stop] for rows, columns in places])
+    size = stop - start
+    mass = ndimage.sum_labels(ink, parts, numbers)
+    if not in_drawing:
+        # In photographs it is lines, shadows and the table that reach the edge of the picture.
+        mass *= ((start > 0) & (stop < ink.shape)).all(axis=1)
+    is_dark = ndimage.maximum(ink, parts, numbers) > DARKEST_PART * ink.max()
+    main = np.argmax(mass * is_dark)
+    if not mass[main]:
+        raise ValueError(
+            "found only lines or shadows that reach the edge of the picture; expected a digit"
+        )
+    longest = size[main].max()
+    gaps = np.maximum(start - stop[main], start[main] - stop)
+    # The bar of a 5 may be a part of its own; but what is as tall as the main part stands above or
+    # below it, not beside it.
+    is_beside = (gaps[:, 1] > 0) & (size[:, 0] >= 0.6 * size[main, 0])
+    belongs = (gaps.max(axis=1) <= 0.15 * longest) & ~is_beside
+    marks = 1 + np.count_nonzero(~belongs & (mass >= 0.1 * mass[main]))
+    if marks > 1:
+        kind = "" if marks < 10 else ", as in text or broken lines"
+        raise ValueError(f"found {marks} marks{kind}; expected a single digit")
+    if longest < SPECK_SIDE * max(ink.shape):
+        raise ValueError(f"found nothing larger than a speck of {longest} pixels; expected a digit")
+    if size[main, 1] > 3 * size[main, 0]:
+        raise ValueError("found a line or a row of letters; expected a digit")
+    is_digit = np.append(False, belongs & (mass >= 0.01 * mass[main]))[parts]
+    holes = np.bincount(ndimage.label(~is_digit)[0].ravel())[1:]
+    if np.count_nonzero(holes > (longest / 40) ** 2) > 1 + MOST_HOLES:
+        raise ValueError("found a pattern of lines; expected a digit")
+    reach = math.ceil(longest / (2 if in_drawing else 20))
+    is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1)
+    is_near &= np.append(True, belongs)[parts]
+    rows, columns = np.flatnonzero(is_near.any(axis=1)), np.flatnonzero(is_near.any(axis=0))
+    digit = np.where(is_near, ink, 0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.pad(digit, reach)
+
+
+def widen(ink: Floats) -> Floats:
+    """Widen the strokes of a fine pen, until they are as wide as most of MNIST's.
+
+    Parameters
+    ----------
+    ink : ndarray of shape (H, W), float, values >= 0
+        A digit with at least half a stroke of space around it.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float
+        Other digits stay as they are.
+    """
+    is_stroke = ink > ink.max() / 2
+    longest = max(np.ptp(np.flatnonzero(is_stroke.any(axis=axis))) + 1 for axis in (0, 1))
+    # Across a stroke the mean distance from its edge is a quarter of its width.
+    width = 4 * ndimage.distance_transform_edt(is_stroke)[is_stroke].mean() - 1
+    if width >= FINE_STROKE * longest:
+        return ink
+    return ndimage.grey_dilation(ink, window(2 * FINE_STROKE * longest - width))
+
+
+def to_mnist(ink: NDArray) -> NDArray[np.uint8]:
+    """Scale a digit into a box of 20×20 pixels, and its center of mass into the middle of 28×28.
+
+    The script of the page, ``report/try_it.js``, does the same in JavaScript.
+
+    Parameters
+    ----------
+    ink : ndarray of shape (H, W), numbers >= 0, not all 0
+
+    Returns
+    -------
+    ndarray of shape (28, 28), uint8, values 0 to 255
+        The longer side of what has a part of `EDGE` of the most ink becomes 20 pixels, the shorter
+        one a whole number, so that an image of MNIST stays as it is. A pixel is the mean of the
+        area that it covers. The most is 255. What is outside of the 28×28 pixels is lost.
+    """
+    is_stroke = ink > EDGE * ink.max()
+    rows, columns = (np.flatnonzero(is_stroke.any(axis=axis)) for axis in (1, 0))
+    longest = int(max(np.ptp(rows), np.ptp(columns))) + 1
+    amounts = coverage(rows, longest, len(ink)) @ ink @ coverage(columns, longest, len(ink.T)).T
+    # A little more than a half, so that rounding errors do not decide about halves.
+    digit = np.floor(255 * amounts / amounts.max() + 0.500001).astype(int)
+    top, left = (
+        int((2 * np.arange(len(sums)) - 27) @ sums // (2 * sums.sum())) + SIDE
+        for sums in (digit.sum(axis=1), digit.sum(axis=0))
+    )
+    return np.pad(digit, SIDE)[top : top + SIDE, left : left + SIDE].astype(np.uint8)
+
+
+def coverage(strokes: NDArray, longest: int, length: int) -> Floats:
+    """Compute which part of each old row or column lies in each new one.
+
+    Parameters
+    ----------
+    strokes : ndarray of integers
+        The rows or columns with strokes, in ascending order.
+    longest : int
+        What becomes 20 new ones.
+    length : int
+        How many old ones there are.
+
+    Returns
+    -------
+    ndarray of shape (new, length), float, values 0 to 1
+        With four new ones before and after the strokes.
+    """
+    start, size = strokes[0], np.ptp(strokes) + 1
+    count = max((2 * BOX_SIDE * size + longest) // (2 * longest), 1)
+    edges = start + np.arange(-BOX_MARGIN, count + BOX_MARGIN + 1)[:, np.newaxis] * size / count
+    old = np.arange(length)
+    return np.maximum(np.minimum(edges[1:], old + 1) - np.maximum(edges[:-1], old), 0)
