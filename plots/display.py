@@ -47,11 +47,16 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
     ----------
     rows : sequence of rows of cells
         The first row holds the headings. The first column is set flush left, the others flush
-        right.
+        right. Cells are Markdown; of LaTeX, only formulas between dollars.
     """
     heading, *body = ["| " + " | ".join(row) + " |" for row in rows]
     alignment = "|:---|" + "---:|" * (len(rows[0]) - 1)
-    show_text("\n".join([heading, alignment, *body]))
+    markdown = "\n".join([heading, alignment, *body])
+    # For XeLaTeX, which stops at the tables that pandoc makes of Markdown since its version 3.7.
+    heading, *body = [" & ".join(row).replace("%", r"\%") + r" \\" for row in rows]
+    lines = [r"\begin{center}\begin{tabular}{l" + "r" * (len(rows[0]) - 1) + r"}\hline", heading]
+    latex = "\n".join([*lines, r"\hline", *body, r"\hline\end{tabular}\end{center}"])
+    display({"text/markdown": markdown, "text/latex": latex, "text/plain": markdown}, raw=True)
 
 
 def with_few_colors(png: io.BytesIO) -> bytes:

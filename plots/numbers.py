@@ -27,3 +27,9 @@ def number(value: float, spec: str = "") -> str:
     digits, _, exponent = format(value, spec).replace("%", ",%").partition("e")
     text = digits.replace(",", THIN_SPACE).replace("-", "−")
     return f"{text} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}" if exponent else text
+
+
+def formula(value: float, spec: str) -> str:
+    r"""Format a number with a power of ten as a formula: ``$7.8 \times 10^{-9}$``."""
+    digits, exponent = format(value, spec).split("e")
+    return rf"${digits} \times 10^{{{int(exponent)}}}$"
