@@ -22,9 +22,10 @@ BOX_MARGIN = (SIDE - BOX_SIDE) // 2
 EDGE = 0.25
 # The same in photographs. Ruled lines have less, and the darkest ones are told by a higher limit.
 PHOTOGRAPH_EDGES = (0.5, 0.6, 0.7)
-# A stroke narrower than this part of the digit's longer side is widened to twice of it: MNIST's
-# pens were not as fine, and the models have seen no others.
-FINE_STROKE = 1 / 16
+# A stroke narrower than this part of the digit's longer side is widened: MNIST's pens were not as
+# fine, and the models have seen no others.
+FINE_STROKE = 1 / 20
+USUAL_STROKE = 1 / 8
 # Ink differs from the background by more than this many standard deviations of its noise; in
 # photographs it also takes more than this part of the light.
 NOISE_LIMIT = 6
@@ -204,7 +205,7 @@ def widen(ink: Floats) -> Floats:
     width = 4 * ndimage.distance_transform_edt(is_stroke)[is_stroke].mean() - 1
     if width >= FINE_STROKE * longest:
         return ink
-    return ndimage.grey_dilation(ink, window(2 * FINE_STROKE * longest - width))
+    return ndimage.grey_dilation(ink, window(USUAL_STROKE * longest - width))
 
 
 def to_mnist(ink: NDArray) -> NDArray[np.uint8]:
