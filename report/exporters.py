@@ -32,6 +32,9 @@ from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from predict.try_it import MIME_TYPE as TRY_IT
+from report.try_it import try_it_html
+
 STYLES = Path(__file__).resolve().parent
 
 # JupyterLab reads formulas before anything else, and lists and headings need no blank line
@@ -62,8 +65,8 @@ def one_line(text: object, limit: int = 400) -> str:
 class FigurePreprocessor(Preprocessor):
     """Join every figure with its caption, and drop what does not belong in a report.
 
-    The image goes to ``resources["outputs"]`` as a file. Streams (prints, warnings, progress
-    bars) are dropped.
+    The image goes to ``resources["outputs"]`` as a file, the HTML of *Try it* to
+    ``resources["appendix"]``. Streams (prints, warnings, progress bars) are dropped.
     """
 
     def preprocess(
@@ -89,10 +92,14 @@ class FigurePreprocessor(Preprocessor):
         ExportError
             If a figure has no caption, a caption no figure, or a cell ended in an error.
         """
-        resources["outputs"] = {}
+        resources["outputs"], resources["appendix"] = {}, ""
         for number, cell in enumerate(nb.cells, start=1):
             if cell.cell_type != "code":
                 continue
+            for output in cell.outputs:
+                if data := output.get("data", {}).get(TRY_IT):
+                    resources["appendix"] = try_it_html(data)
+            cell.outputs = [o for o in cell.outputs if TRY_IT not in o.get("data", {})]
             try:
                 cell.outputs = list(self._outputs(cell.outputs, resources["outputs"]))
             except ExportError as error:
@@ -191,6 +198,7 @@ class PandocExporter(MarkdownExporter):
         metadata = [("title", title), ("subtitle", given.get("subtitle")), ("lang", "en")]
         metadata += [("author", author["name"]) for author in given.get("authors", [])]
         metadata += [("occasion", given.get(key)) for key in ("course", "date")]
+        (folder / "appendix.html").write_text(resources.pop("appendix"), encoding="utf-8")
         try:
             document: str = pypandoc.convert_text(
                 markdown,
@@ -283,6 +291,7 @@ class StandaloneHTMLExporter(PandocExporter):
                 "--mathml",
                 "--toc",
                 "--wrap=none",
+                f"--include-after-body={folder}/appendix.html",
                 f"--resource-path={folder}",
                 f"--template={STYLES / 'page.html'}",
                 f"--css={STYLES / 'report.css'}",

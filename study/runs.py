@@ -45,6 +45,7 @@ UNPENALISED, *PENALISED = LAMBDA_OF
 
 AVERAGED_STEPS = 250
 FOLDS = 10
+TOLERANCE = 1e-6
 # Where the optima are looked for, and for which λ on the other blocks, too.
 OTHER_BLOCKS_LAMBDA = 0.001
 GRID = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003, 0.00001)
@@ -281,7 +282,7 @@ def optimum(l2_reg_lambda: float, data: Data, held_out: Images) -> Result:
 
     X, Y = data[0].astype(np.float64), data[1]
     fit = LogisticRegression(
-        C=1 / (2 * l2_reg_lambda * len(X)), fit_intercept=False, tol=1e-6, max_iter=20_000
+        C=1 / (2 * l2_reg_lambda * len(X)), fit_intercept=False, tol=TOLERANCE, max_iter=20_000
     ).fit(X, Y.argmax(axis=1))
     trainer = task3.make_trainer(data, l2_reg_lambda=l2_reg_lambda)
     model = trainer.model

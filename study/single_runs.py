@@ -97,13 +97,8 @@ def accuracy_after_each_batch(trainer: BaseTrainer, num_epochs: int) -> NDArray[
     return accuracies.reshape(num_epochs, trainer.batches_per_epoch)
 
 
-def exchange_hardest(
-    data: Data, w: Floats, batch: int, other: int, count: int, batch_size: int
-) -> Data:
-    """Exchange the hardest images of one batch with the easiest of another.
-
-    All of them are of that digit whose images in `batch` have the largest loss, so that the
-    shares of the digits stay as they are.
+def images_by_loss(data: Data, w: Floats, batch: int, batch_size: int) -> dict[int, NDArray]:
+    """Sort the images of a batch by their loss, for each target by itself.
 
     Parameters
     ----------
@@ -111,23 +106,62 @@ def exchange_hardest(
         As `task2.load_data` gives it.
     w : ndarray of shape (785, 1), float
         The weights that tell what is hard: those of a finished run.
-    batch, other : int >= 0
+    batch : int >= 0
         Counted from 0, in the order of the file.
-    count, batch_size : int > 0
+    batch_size : int > 0
 
     Returns
     -------
-    Data
-        With the same images in another order.
+    dict of int to ndarray of integers
+        For the targets 0 and 1, where their images stand in the file, the easiest first.
     """
+    X, Y = data[:2]
+    here = np.arange(batch * batch_size, (batch + 1) * batch_size)
+    loss = np.logaddexp(0, (1 - 2 * Y[here]) * (X[here] @ w))[:, 0]
+    here = here[np.argsort(loss, kind="stable")]
+    return {target: here[Y[here, 0] == target] for target in (0, 1)}
+
+
+def exchanged(data: Data, here: NDArray, there: NDArray) -> Data:
+    """Let training images exchange their places in the file: each of `here` with one of `there`."""
     X, Y, X_val, Y_val = data
-    loss = np.logaddexp(0, (1 - 2 * Y) * (X @ w))[:, 0]
-    here, there = (np.arange(k * batch_size, (k + 1) * batch_size) for k in (batch, other))
-    digit = Y[here[np.argmax(loss[here])], 0]
-    here, there = (chosen[Y[chosen, 0] == digit] for chosen in (here, there))
-    hardest = here[np.argsort(loss[here])[::-1][:count]]
-    easiest = there[np.argsort(loss[there])[: len(hardest)]]
-    hardest = hardest[: len(easiest)]
     order = np.arange(len(X))
-    order[hardest], order[easiest] = easiest, hardest
+    order[here], order[there] = there, here
     return X[order], Y[order], X_val, Y_val
+
+
+def dip_experiments(
+    data: Data, w: Floats, batch: int, other: int, count: int, batch_size: int
+) -> dict[str, Data]:
+    """Move images in or out of the batch after which the accuracy dips.
+
+    Parameters
+    ----------
+    data, w, batch_size
+        As in `images_by_loss`.
+    batch, other : int >= 0
+        The batch with the dip, and another one.
+    count : int > 0
+        How many images to move.
+
+    Returns
+    -------
+    dict of str to Data
+        "file", as it is; "moved", with the hardest images of the batch, all of one digit, exchanged
+        with the easiest of that digit in the other batch; "spread", with each of them exchanged
+        with the easiest of its digit in another batch; "shares", with half as many of the *easiest*
+        images of that digit exchanged with the easiest of the other digit in the other batch.
+    """
+    of_batch = [images_by_loss(data, w, k, batch_size) for k in range(len(data[0]) // batch_size)]
+    loss = np.logaddexp(0, (1 - 2 * data[1]) * (data[0] @ w))[:, 0]
+    digit = max((0, 1), key=lambda target: loss[of_batch[batch][target][-1]])
+    ours, theirs = of_batch[batch][digit], of_batch[other][digit]
+    elsewhere = [images[digit][0] for k, images in enumerate(of_batch) if k != batch]
+    spread = elsewhere[:: max(1, len(elsewhere) // count)][:count]
+    easy, others = ours[: count // 2], of_batch[other][1 - digit][: count // 2]
+    return {
+        "file": data,
+        "moved": exchanged(data, ours[-count:], theirs[:count]),
+        "spread": exchanged(data, ours[-count:], np.array(spread)),
+        "shares": exchanged(data, easy, others),
+    }

@@ -97,7 +97,7 @@ def test_difference_counts_the_seeds_that_are_lower_and_those_that_are_significa
     right_other = right.copy()
     right[0, :20] = right[1, :2] = right_other[2, :20] = False
     found = statistics.difference(right, right_other)
-    assert (found.lower, found.significant) == (2, 2)
+    assert (found.lower, found.significantly_lower, found.significantly_higher) == (2, 1, 1)
 
 
 def test_mcnemar_counts_images_and_sums_binomial_probabilities():
