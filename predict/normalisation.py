@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +23,9 @@ BOX_MARGIN = (SIDE - BOX_SIDE) // 2
 EDGE = 0.25
 # The same in photographs. Ruled lines have less, and the darkest ones are told by a higher limit.
 PHOTOGRAPH_EDGES = (0.5, 0.6, 0.7)
-# A stroke narrower than this part of the digit's longer side is widened: MNIST's pens were not as
-# fine, and the models have seen no others.
-FINE_STROKE = 1 / 20
+# A stroke narrower than this part of the digit's longer side, in drawings and in photographs, is
+# widened to the usual part: MNIST's pens were not as fine, and the models have seen no others.
+FINE_STROKE, FINE_PEN = 1 / 24, 1 / 14
 USUAL_STROKE = 1 / 8
 # Ink differs from the background by more than this many standard deviations of its noise; in
 # photographs it also takes more than this part of the light.
@@ -36,6 +37,8 @@ DARKEST_PART = 0.75
 SPECK_SIDE = 0.02
 # An 8 has two, careless ones a few more; squared paper has hundreds.
 MOST_HOLES = 6
+# The longer side in pixels.
+SMALLEST_PHOTOGRAPH = 100
 ALL_AROUND = np.ones((3, 3))
 
 
@@ -58,51 +61,57 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     ValueError
         If there is no digit, or more than one. It says what was found.
     """
-    return to_mnist(widen(find_digit(*find_ink(grey))))
+    problems: dict[float, ValueError] = {}
+    for ink, edge, may_touch in readings(grey):
+        try:
+            digit = cut_out(ink, edge, may_touch)
+            return to_mnist(widen(digit, FINE_STROKE if edge == EDGE else FINE_PEN))
+        except ValueError as error:
+            problems.setdefault(edge, error)
+    # The lowest limit that is meant for any paper tells most of what there is.
+    raise problems.get(PHOTOGRAPH_EDGES[0]) or problems[EDGE]
 
 
-def find_ink(grey: NDArray) -> tuple[Floats, bool]:
-    """Tell ink from background.
+def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
+    """Tell ink from background in several ways, for `cut_out`; the first that succeeds is right.
 
     Parameters
     ----------
     grey : ndarray of shape (H, W)
         As in `normalise`.
 
-    Returns
-    -------
-    ink : ndarray of shape (H, W), float, values >= 0, not all 0
-        How much ink a pixel has.
-    is_drawing : bool
-        Whether the background has one shade; otherwise it is a photograph.
-
-    Raises
+    Yields
     ------
-    ValueError
-        If nothing stands out.
+    ink : ndarray of shape (H, W), float, values >= 0
+        How much ink a pixel has.
+    edge : float
+        How much a stroke has at its edge, compared to the pixel with the most.
+    may_touch : bool
+        Whether the digit may reach the edge of the picture.
     """
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     contrast = np.median(border) - grey
     if contrast.sum() < 0:
         contrast = -contrast
     side = max(grey.shape)
+    is_drawing = spread(border) <= 0.005 * contrast.max()
     # What an opening leaves is wider than any stroke: shadows, and light from one side.
     light = ndimage.grey_opening(contrast, window(side / 2.5), mode="constant")
     is_even = np.ptp(light) <= 0.1 * contrast.max()
-    is_drawing = bool(is_even and spread(border) <= 0.005 * contrast.max())
+    drawn = np.maximum(contrast, 0)
     if is_drawing:
-        ink = np.maximum(contrast, 0)
-    else:
+        yield drawn, EDGE, False
+    if side >= SMALLEST_PHOTOGRAPH or not is_drawing:
         dark_on_light = grey.max() - contrast if is_even else grey
         smooth = ndimage.gaussian_filter(dark_on_light.astype(np.float32), 1)
         paper = ndimage.grey_closing(smooth, window(side / 6), mode="nearest")
         # In a shadow all contrasts are smaller, but the part of the light that ink takes is not.
         ink = 1 - smooth / np.maximum(paper, np.finfo(np.float32).tiny)
         stands_out = ink.max() > max(FAINTEST_INK, np.median(ink) + NOISE_LIMIT * spread(ink))
-        ink = np.where(stands_out, ink, 0)
-    if not ink.any():
-        raise ValueError("nothing stands out from the background; expected a digit")
-    return ink, is_drawing
+        for edge in PHOTOGRAPH_EDGES:
+            yield np.where(stands_out, ink, 0), edge, False
+    if is_drawing and is_even:
+        yield drawn, EDGE, True
 
 
 def spread(values: NDArray) -> np.floating:
@@ -115,13 +124,13 @@ def window(side: float) -> tuple[int, int]:
     return (math.ceil(side) // 2 * 2 + 1,) * 2
 
 
-def find_digit(ink: Floats, is_drawing: bool) -> Floats:
+def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     """Cut out the one digit of a picture.
 
     Parameters
     ----------
-    ink, is_drawing
-        As `find_ink` gives them.
+    ink, edge, may_touch
+        As `readings` gives them.
 
     Returns
     -------
@@ -133,27 +142,18 @@ def find_digit(ink: Floats, is_drawing: bool) -> Floats:
     ValueError
         If there is no digit, or more than one. It says what was found.
     """
-    problems = []
-    for edge in (EDGE, *PHOTOGRAPH_EDGES) if is_drawing else PHOTOGRAPH_EDGES:
-        try:
-            return cut_out(ink, edge, in_drawing=edge == EDGE)
-        except ValueError as error:
-            problems.append(error)
-    raise problems[0]
-
-
-def cut_out(ink: Floats, edge: float, in_drawing: bool) -> Floats:
-    """Do what `find_digit` does, with strokes that have at least a part `edge` of the most ink."""
+    if not ink.any():
+        raise ValueError("nothing stands out from the background; expected a digit")
     parts, count = ndimage.label(ink > edge * ink.max(), ALL_AROUND)
     numbers = np.arange(1, count + 1)
     places = ndimage.find_objects(parts)
     start = np.array([[rows.start, columns.start] for rows, columns in places])
     stop = np.array([[rows.stop, columns.stop] for rows, columns in places])
     size = stop - start
-    mass = ndimage.sum_labels(ink, parts, numbers)
-    if not in_drawing:
-        # In photographs it is lines, shadows and the table that reach the edge of the picture.
-        mass *= ((start > 0) & (stop < ink.shape)).all(axis=1)
+    is_inside = ((start > 0) & (stop < ink.shape)).all(axis=1) | may_touch
+    # With the low limit it takes only drawings, with nothing else in them.
+    usable = is_inside.all() if edge == EDGE else is_inside
+    mass = usable * ndimage.sum_labels(ink, parts, numbers)
     is_dark = ndimage.maximum(ink, parts, numbers) > DARKEST_PART * ink.max()
     main = np.argmax(mass * is_dark)
     if not mass[main]:
@@ -178,7 +178,7 @@ def cut_out(ink: Floats, edge: float, in_drawing: bool) -> Floats:
     holes = np.bincount(ndimage.label(~is_digit)[0].ravel())[1:]
     if np.count_nonzero(holes > (longest / 40) ** 2) > 1 + MOST_HOLES:
         raise ValueError("found a pattern of lines; expected a digit")
-    reach = math.ceil(longest / (2 if in_drawing else 20))
+    reach = math.ceil(longest / (2 if edge == EDGE else 20))
     is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1)
     is_near &= np.append(True, belongs)[parts]
     rows, columns = np.flatnonzero(is_near.any(axis=1)), np.flatnonzero(is_near.any(axis=0))
@@ -186,24 +186,25 @@ def cut_out(ink: Floats, edge: float, in_drawing: bool) -> Floats:
     return np.pad(digit, reach)
 
 
-def widen(ink: Floats) -> Floats:
+def widen(ink: Floats, finest: float) -> Floats:
     """Widen the strokes of a fine pen, until they are as wide as most of MNIST's.
 
     Parameters
     ----------
     ink : ndarray of shape (H, W), float, values >= 0
         A digit with at least half a stroke of space around it.
+    finest : float
+        How wide a stroke is that stays as it is, compared to the digit's longer side.
 
     Returns
     -------
     ndarray of shape (H, W), float
-        Other digits stay as they are.
     """
     is_stroke = ink > ink.max() / 2
     longest = max(np.ptp(np.flatnonzero(is_stroke.any(axis=axis))) + 1 for axis in (0, 1))
     # Across a stroke the mean distance from its edge is a quarter of its width.
     width = 4 * ndimage.distance_transform_edt(is_stroke)[is_stroke].mean() - 1
-    if width >= FINE_STROKE * longest:
+    if width >= finest * longest:
         return ink
     return ndimage.grey_dilation(ink, window(USUAL_STROKE * longest - width))
 

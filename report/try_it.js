@@ -82,8 +82,7 @@
   }
 
   const heading = add(bars, "row");
-  ["", ...models.map(model => model.name)].forEach(name => add(heading, "columnheader", name));
-  heading.firstChild.setAttribute("aria-label", "digit");
+  ["digit", ...models.map(model => model.name)].forEach(name => add(heading, "columnheader", name));
   const cells = Array.from({ length: 10 }, (_, digit) => {
     const row = add(bars, "row");
     add(row, "rowheader", digit);
@@ -141,7 +140,8 @@
   }
 
   function drawImage(number) {
-    const small = new OffscreenCanvas(SIDE, SIDE), pixels = new ImageData(SIDE, SIDE);
+    const small = document.createElement("canvas"), pixels = new ImageData(SIDE, SIDE);
+    small.width = small.height = SIDE;
     for (let k = 0; k < SIDE * SIDE; k++) pixels.data[4 * k + 3] = images[SIDE * SIDE * number + k];
     small.getContext("2d").putImageData(pixels, 0, 0);
     pen.imageSmoothingEnabled = false;
@@ -154,14 +154,14 @@
 
   function drawAll() {
     pen.clearRect(0, 0, canvas.width, canvas.height);
-    for (const step of steps.slice(Math.max(steps.findLastIndex(step => !step.points), 0))) {
+    for (const step of steps.slice(Math.max(steps.map(step => !step.points).lastIndexOf(true), 0))) {
       if (step.points) drawStroke(step.points);
       else if (step.image !== undefined) drawImage(step.image);
     }
   }
 
   function extend(event) {
-    const box = canvas.getBoundingClientRect(), { points } = steps.at(-1);
+    const box = canvas.getBoundingClientRect(), { points } = steps[steps.length - 1];
     const before = points.length, passed = event.getCoalescedEvents?.() ?? [];
     for (const { clientX, clientY } of passed.length ? passed : [event]) {
       points.push([
