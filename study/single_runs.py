@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,42 @@ def smooth(losses: pd.Series) -> pd.Series:
     task 2e.
     """
     return losses.rolling(VALIDATIONS_TO_AVERAGE, center=True, min_periods=1).median()
+
+
+class EarlyStopping(NamedTuple):
+    """What early stopping has saved and cost, by the curve of the run that goes on.
+
+    Attributes
+    ----------
+    lowest : int
+        The step of the minimum.
+    loss, kept_loss : float
+        There, and at the step that was kept.
+    saved : float
+        The share of the steps to the minimum that the stopped run did not make.
+    cost, rise : float
+        How far the kept step, and the end of the curve, lie above the minimum.
+    is_better_at_the_end : bool
+        Whether the end of the curve lies below the kept step.
+    """
+
+    lowest: int
+    loss: float
+    kept_loss: float
+    saved: float
+    cost: float
+    rise: float
+    is_better_at_the_end: bool
+
+
+def early_stopping(curve: pd.Series, kept: int, stop: int) -> EarlyStopping:
+    """Compare a continued run, as a `smooth` curve, with the same run stopped at a step."""
+    losses: dict[int, float] = curve.to_dict()  # type: ignore[assignment]
+    lowest = min(losses, key=losses.__getitem__)
+    minimum, end = losses[lowest], losses[max(losses)]
+    saved = 1 - (stop + 1) / (lowest + 1)
+    cost, rise = losses[kept] - minimum, end - minimum
+    return EarlyStopping(lowest, minimum, losses[kept], saved, cost, rise, end < losses[kept])
 
 
 def gap_near(trainer: BaseTrainer, step: int) -> float:
