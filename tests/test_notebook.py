@@ -119,7 +119,10 @@ def test_other_settings_give_a_report_and_each_cell_can_be_run_again(stored):
             rf"^{name} = .*$", f"{name} = {value}", settings.source, flags=re.MULTILINE
         )
         assert changes == 1
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    cells = code_cells(notebook)
+    for cell in cells:
+        # The gradient has tests of its own.
+        cell.source = cell.source.replace("CHECKED_IMAGES = 30", "CHECKED_IMAGES = 2")
     for cell in cells:
         cell.outputs = []
     notebook.cells = [copy.deepcopy(cell) for cell in cells for _ in range(2)]
