@@ -44,8 +44,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def digits() -> NDArray[np.uint8]:
-    """Give the first 200 test images of MNIST."""
-    images, _ = mnist.load_split("t10k", 200)
+    """Give the first 50 test images of MNIST."""
+    images, _ = mnist.load_split("t10k", 50)
     return images.reshape(-1, 28, 28)
 
 
@@ -324,7 +324,7 @@ def test_a_digit_far_from_its_center_of_mass_is_moved_all_the_same():
 
 
 @settings(database=None, deadline=None, max_examples=30)
-@given(st.tuples(*[st.integers(0, 50)] * 4), st.integers(0, 199))
+@given(st.tuples(*[st.integers(0, 50)] * 4), st.integers(0, 49))
 def test_place_and_size_of_the_picture_do_not_matter(digits, margins, number):
     top, bottom, left, right = margins
     picture = np.pad(digits[number], ((top, bottom), (left, right)))
@@ -385,13 +385,17 @@ def light_of(shape: tuple[int, int], rng: np.random.Generator) -> Grey:
 
 
 def take_photograph(
-    ink: NDArray[np.uint8], paper: str, rng: np.random.Generator, size: tuple[float, float]
+    ink: NDArray[np.uint8],
+    paper: str,
+    rng: np.random.Generator,
+    size: tuple[float, float],
+    heights: tuple[int, int] = (350, 600),
 ) -> Image.Image:
     """Write something on paper with a blue or a black pen, and take a picture of it.
 
     Its longer side is as large a part of the picture's height as `size` allows.
     """
-    height = int(rng.integers(450, 900))
+    height = int(rng.integers(*heights))
     width = int(height * rng.uniform(0.75, 1.5))
     sheet = paper_of(paper, (height, width), rng)
     rows, columns = np.nonzero(ink)
@@ -423,7 +427,7 @@ def test_nine_of_ten_photographs_are_read_right(paper, softmax_file, tmp_path):
     images, labels = mnist.load_split("t10k")
     is_known = model.forward(pre_process_images(images)).argmax(axis=1) == labels[:, 0]
     right = []
-    for seed in range(60):
+    for seed in range(30):
         rng = np.random.default_rng([PAPERS.index(paper), seed])
         number = rng.choice(np.flatnonzero(is_known))
         path = tmp_path / "photograph.jpg"
@@ -458,11 +462,11 @@ def page_of_text(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_several_digits_and_text_are_refused_by_their_number(paper, digits, tmp_path):
-    for seed in range(8):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         text, row = page_of_text(rng), row_of_digits(digits, rng)
-        take_photograph(text, paper, rng, (0.8, 0.9)).save(tmp_path / "text.jpg")
-        take_photograph(row, paper, rng, (0.2, 0.4)).save(tmp_path / "row.jpg")
+        take_photograph(text, paper, rng, (0.8, 0.9), (450, 900)).save(tmp_path / "text.jpg")
+        take_photograph(row, paper, rng, (0.2, 0.4), (450, 900)).save(tmp_path / "row.jpg")
         Image.fromarray(255 - np.pad(text, 20)).save(tmp_path / "text.png")
         Image.fromarray(255 - np.pad(row, 20)).save(tmp_path / "row.png")
         for name in ("text.jpg", "text.png"):
