@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cli
+from cli.training import printable
 
 import csv
 import sys
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from numerics.checks import Floats
+from plots.numbers import number
 from predict.normalisation import normalise
 from predict.pictures import read_picture
 from task2a import BinaryModel, pre_process_images
@@ -77,9 +79,9 @@ def draw_row(grey: NDArray, image: NDArray[np.uint8], title: str) -> Image.Image
         ImageOps.contain(Image.fromarray(shades.astype(np.uint8)), (SHOWN_SIDE, SHOWN_SIDE)),
         Image.fromarray(image).resize((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.NEAREST),
     ]
-    for number, picture in enumerate(pictures):
+    for column, picture in enumerate(pictures):
         framed = ImageOps.expand(picture, 1, 128)
-        row.paste(framed, (SPACE + number * (SHOWN_SIDE + SPACE), 2 * SPACE))
+        row.paste(framed, (SPACE + column * (SHOWN_SIDE + SPACE), 2 * SPACE))
     ImageDraw.Draw(row).text((SPACE, SPACE // 2), title, 0, ImageFont.load_default(14))
     return row
 
@@ -150,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         probabilities = class_probabilities(model, image[np.newaxis])[0]
         first, second = np.argsort(-probabilities, kind="stable")[:2]
         shown = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
-        percent = [f"{100 * probabilities[k]:.1f} %" for k in (first, second)]
+        percent = [number(float(probabilities[k]), ".1%") for k in (first, second)]
         lines.append((shown, classes[first], percent[0], f"{classes[second]} ({percent[1]})"))
         table.append([name, classes[first], *probabilities.tolist()])
         if args.show_input:
@@ -164,13 +166,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             csv.writer(file, lineterminator="\n").writerows([["image", "digit", *classes], *table])
     if drawn:
         sheet = Image.new("L", (drawn[0].width, sum(row.height for row in drawn)))
-        for number, row in enumerate(drawn):
-            sheet.paste(row, (0, number * row.height))
+        for place, row in enumerate(drawn):
+            sheet.paste(row, (0, place * row.height))
         with cli.atomic_path(args.show_input) as path:
             sheet.save(path)
     width = max(5, *(len(shown) for shown, *_ in lines)) if lines else 5
     for line in [("image", "digit", "probability", "runner-up"), *lines][: len(lines) and None]:
-        print("{:{width}}  {:>5}  {:>11}  {}".format(*line, width=width))
+        print(printable("{:{width}}  {:>5}  {:>11}  {}".format(*line, width=width)))
     return 0 if len(lines) == len(args.images) else cli.EXIT_ERROR
 
 

@@ -183,9 +183,9 @@ def test_the_columns_stand_below_each_other_within_80_columns(
     for line in lines:
         assert len(line) <= 80
         assert line[digit : digit + 5] == "    7"
-        assert line[percent : percent + 11].endswith(" %")
+        assert line[percent : percent + 11].endswith("\u202f%")
         assert line[second + 1 : second + 3] == " ("
-        assert line.endswith(" %)")
+        assert line.endswith("\u202f%)")
     assert lines[2].split()[0].startswith("…")
     assert lines[2].split()[0].endswith("longlong.png")
     main([str(softmax_file[1]), "a.png"])
