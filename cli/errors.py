@@ -67,6 +67,8 @@ def run(main: Callable[[], int]) -> NoReturn:
 def program() -> str:
     """Name the program as its user has called it: ``task2.py``, ``python -m report``."""
     path = Path(sys.argv[0])
+    if path.name == "-m":  # While the package is being imported.
+        return f"python -m {sys.orig_argv[sys.orig_argv.index('-m') + 1]}"
     return f"python -m {path.parent.name}" if path.name == "__main__.py" else path.name
 
 
