@@ -168,12 +168,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             sheet.paste(row, (0, number * row.height))
         with cli.atomic_path(args.show_input) as path:
             sheet.save(path)
-    if lines:
-        lines.insert(0, ("image", "digit", "probability", "runner-up"))
-    width = max((len(shown) for shown, *_ in lines), default=0)
-    for shown, digit, probability, runner_up in lines:
-        print(f"{shown:{width}}  {digit:>5}  {probability:>11}  {runner_up}")
-    return 0 if len(table) == len(args.images) else cli.EXIT_ERROR
+    width = max(5, *(len(shown) for shown, *_ in lines)) if lines else 5
+    for line in [("image", "digit", "probability", "runner-up"), *lines][: len(lines) and None]:
+        print("{:{width}}  {:>5}  {:>11}  {}".format(*line, width=width))
+    return 0 if len(lines) == len(args.images) else cli.EXIT_ERROR
 
 
 if __name__ == "__main__":
