@@ -42,6 +42,10 @@ SMALLEST_PHOTOGRAPH = 100
 ALL_AROUND = np.ones((3, 3))
 
 
+class SeveralMarksError(ValueError):
+    """There are a few marks of similar size; a higher limit would only hide the fainter ones."""
+
+
 def normalise(grey: NDArray) -> NDArray[np.uint8]:
     """Find the digit in a drawing or a photograph, and crop, scale and center it as MNIST does.
 
@@ -68,8 +72,10 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
             return to_mnist(widen(digit, FINE_STROKE if edge == EDGE else FINE_PEN))
         except ValueError as error:
             problems.setdefault(edge, error)
+            if edge != EDGE and isinstance(error, SeveralMarksError):
+                break
     # The lowest limit that is meant for any paper tells most of what there is.
-    raise problems.get(PHOTOGRAPH_EDGES[0]) or problems[EDGE]
+    raise next(problems[edge] for edge in (*PHOTOGRAPH_EDGES, EDGE) if edge in problems)
 
 
 def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
@@ -164,14 +170,15 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     gaps = np.maximum(start - stop[main], start[main] - stop)
     # The bar of a 5 may be a part of its own; but what is as tall as the main part stands above or
     # below it, not beside it.
-    is_beside = (gaps[:, 1] > 0) & (size[:, 0] >= 0.6 * size[main, 0])
+    is_beside = (gaps[:, 1] > 0) & (size[:, 0] >= 0.5 * size[main, 0])
     belongs = (gaps.max(axis=1) <= 0.15 * longest) & ~is_beside
     marks = 1 + np.count_nonzero(~belongs & (mass >= 0.1 * mass[main]))
     if marks > 1:
-        kind = "" if marks < 10 else ", as in text or broken lines"
-        raise ValueError(f"found {marks} marks{kind}; expected a single digit")
+        if marks < 10:
+            raise SeveralMarksError(f"found {marks} marks; expected a single digit")
+        raise ValueError(f"found {marks} marks, as in text or broken lines; expected a digit")
     if longest < SPECK_SIDE * max(ink.shape):
-        raise ValueError(f"found nothing larger than a speck of {longest} pixels; expected a digit")
+        raise ValueError("found nothing larger than a speck; expected a digit")
     if size[main, 1] > 3 * size[main, 0]:
         raise ValueError("found a line or a row of letters; expected a digit")
     is_digit = np.append(False, belongs & (mass >= 0.01 * mass[main]))[parts]

@@ -479,6 +479,17 @@ def test_several_digits_and_text_are_refused_by_their_number(paper, digits, tmp_
                 read_digit(tmp_path / name)
 
 
+def test_the_fainter_one_of_two_digits_is_not_overlooked():
+    page = Image.new("L", (600, 450), 235)
+    drawing = ImageDraw.Draw(page)
+    drawing.line([(200, 150), (210, 300)], 30, 24)
+    drawing.line([(300, 150), (295, 240), (360, 240)], 110, 8)
+    drawing.line([(350, 180), (350, 300)], 110, 8)
+    light = np.linspace(0.6, 1, 600) * np.asarray(page)
+    with pytest.raises(ValueError, match=r"^found 2 marks; expected a single digit$"):
+        normalise(light + np.random.default_rng(0).normal(0, 2, light.shape))
+
+
 @pytest.mark.parametrize("paper", PAPERS)
 def test_an_empty_page_is_refused(paper, tmp_path):
     problems = []
@@ -506,7 +517,7 @@ def test_a_fine_pen_counts_as_a_broad_one():
 def test_a_spot_of_dust_is_no_digit():
     page = np.full((800, 800), 230, dtype=np.uint8)
     page[400:405, 300:306] = 20
-    with pytest.raises(ValueError, match="found nothing larger than a speck of 6 pixels"):
+    with pytest.raises(ValueError, match="found nothing larger than a speck; expected"):
         normalise(page)
 
 
