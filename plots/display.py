@@ -84,12 +84,10 @@ def show_figure(number: int, figure: Figure, caption: str, alt: str) -> None:
     """
     import matplotlib.pyplot as plt
 
-    # One layout serves all three.
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
     # Files without a date: the same figure gives the same bytes.
     svg, pdf, png = io.StringIO(), io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None})
+    figure.set_layout_engine("none")  # The layout of the first serves all three.
     figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
     figure.savefig(png, format="png", dpi=DOTS_PER_INCH)
     plt.close(figure)

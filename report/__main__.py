@@ -5,6 +5,7 @@ from __future__ import annotations
 import cli
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -97,10 +98,15 @@ def main(argv: list[str] | None = None) -> int:
         normalise(notebook)
         contents = [nbformat.writes(notebook) + "\n"]
     else:
-        contents = [
-            exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})[0]
-            for exporter in (TypstPDFExporter(), StandaloneHTMLExporter())
-        ]
+        # Most of their time passes in pandoc's processes.
+        with ThreadPoolExecutor() as threads:
+            exports = [
+                threads.submit(
+                    exporter.from_notebook_node, notebook, {"metadata": {"name": path.stem}}
+                )
+                for exporter in (TypstPDFExporter(), StandaloneHTMLExporter())
+            ]
+        contents = [export.result()[0] for export in exports]
     with contextlib.ExitStack() as stack:
         # The files take their names when the stack closes, that is, when all are complete.
         for target, content in zip(targets, contents, strict=True):

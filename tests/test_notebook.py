@@ -122,7 +122,7 @@ def test_other_settings_give_a_report_and_each_cell_can_be_run_again(stored):
     cells = code_cells(notebook)
     for cell in cells:
         # The gradient has tests of its own.
-        cell.source = cell.source.replace("CHECKED_IMAGES = 30", "CHECKED_IMAGES = 2")
+        cell.source = cell.source.replace("CHECKED_IMAGES = 20", "CHECKED_IMAGES = 2")
     for cell in cells:
         cell.outputs = []
     notebook.cells = [copy.deepcopy(cell) for cell in cells for _ in range(2)]
