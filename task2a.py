@@ -18,7 +18,7 @@ from numerics.linear import logits, weight_gradient
 from utils import load_binary_dataset
 
 IMAGE_SIZE = 784
-NUM_CHECKED = 100
+NUM_CHECKED = 20
 
 
 def pre_process_images(X: NDArray) -> NDArray[np.float32]:
