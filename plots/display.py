@@ -53,7 +53,8 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
     alignment = "|:---|" + "---:|" * (len(rows[0]) - 1)
     markdown = "\n".join([heading, alignment, *body])
     # For XeLaTeX, which stops at the tables that pandoc makes of Markdown since its version 3.7.
-    heading, *body = [" & ".join(row).replace("%", r"\%") + r" \\" for row in rows]
+    cells = [[c if "$" in c else c.replace("_", r"\_") for c in row] for row in rows]
+    heading, *body = [" & ".join(row).replace("%", r"\%") + r" \\" for row in cells]
     lines = [r"\begin{center}\begin{tabular}{l" + "r" * (len(rows[0]) - 1) + r"}\hline", heading]
     latex = "\n".join([*lines, r"\hline", *body, r"\hline\end{tabular}\end{center}"])
     display({"text/markdown": markdown, "text/latex": latex, "text/plain": markdown}, raw=True)
