@@ -110,6 +110,7 @@ def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     label_end(left, weakest.l2_reg_lambda, weakest.val_loss, "validation", VALIDATION, 1)
     label_end(left, weakest.l2_reg_lambda, weakest.train_loss, "training", "0.4")
     left.set(ylabel="cross-entropy loss", yscale="log")
+    left.margins(y=0.12)
     left.set_yticks([0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1], minor=False)
     left.set_yticks([], minor=True)
     left.yaxis.set_major_formatter("{x:g}")
