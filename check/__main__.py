@@ -107,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     checks = [check for check in CHECKS if args.full or check != FULL]
     if args.csv:
         cli.check_file(args.csv)
+        if any(args.csv.resolve().is_relative_to(folder.resolve()) for folder in args.folders):
+            raise ValueError(f"--csv is {args.csv}; expected a file outside of what is checked")
     problems = {folder: problem_of(folder) for folder in args.folders}
     for folder, problem in problems.items():
         if problem:

@@ -78,9 +78,17 @@ def copy_solution(folder: Path, target: Path) -> None:
     shutil.copytree(folder, target, ignore=left_out, dirs_exist_ok=True)
 
 
-def move_in(folder: Path) -> None:
+def move_in(folder: Path, original: Path) -> None:
     """Make a solution's copy the place where files and modules are found, instead of ours."""
     os.environ["MPLBACKEND"] = "Agg"
+    # pytest may have read a conftest.py of the original, which may have imported modules from there
+    # or from here; they would be taken for the solution's.
+    for name, module in list(sys.modules.items()):
+        path = Path(getattr(module, "__file__", None) or "/")
+        is_near = any(path.is_relative_to(place) for place in (ROOT, original))
+        is_ours = name.partition(".")[0] in ("check", "numerics") or "conftest" in name
+        if is_near and not is_ours and "site-packages" not in path.parts:
+            del sys.modules[name]
     with contextlib.suppress(ImportError):
         import matplotlib
 

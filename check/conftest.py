@@ -15,6 +15,9 @@ from check import COURSE_MODULES, FULL
 from check.answers import WrongAnswer, layout, missing
 from check.child import copy_solution, limit_memory, move_in, note, open_journal
 
+# pytest looks for a conftest.py in the solution, too; nothing is to be left beside it.
+if "--solution" in sys.argv:
+    sys.dont_write_bytecode = True
 # Somebody runs pytest in a folder above this one: the options are unknown then.
 NOT_ASKED = object()
 
@@ -71,7 +74,7 @@ def solution(request: pytest.FixtureRequest) -> Iterator[None]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         copy = Path(temporary).resolve() / folder.name
         copy_solution(folder, copy)
-        move_in(copy)
+        move_in(copy, folder)
         yield
         os.chdir(place)
         sys.path[:] = path

@@ -19,7 +19,7 @@ import numpy as np
 import mnist
 from numerics.evaluation import evaluate
 from numerics.threads import train_all
-from plots import summary, use_style
+from plots import add_note, summary, use_style
 from plots.numbers import number
 from trainer import BaseTrainer
 
@@ -102,7 +102,7 @@ def train(
     Returns
     -------
     dict of str to BaseTrainer
-        Those that came to a validation, a run that diverged among them (see `report_runs`).
+        Those for which `is_worth_keeping`, a run that diverged among them (see `report_runs`).
     """
     from tqdm import tqdm
 
@@ -125,7 +125,13 @@ def train(
                 train_all(list(trainers.values()), args.epochs)
         for trainer in trainers.values():
             show_progress(trainer, bars[trainer.name])
-    return {name: trainer for name, trainer in trainers.items() if trainer.val_history["loss"]}
+    return {name: trainer for name, trainer in trainers.items() if is_worth_keeping(trainer)}
+
+
+def is_worth_keeping(trainer: BaseTrainer) -> bool:
+    """Tell a run from one that Ctrl-C has ended with its first step: an older file is better."""
+    has_begun = trainer.ended != "interrupted" or trainer.stop_step > 0
+    return has_begun and bool(trainer.val_history["loss"])
 
 
 def show_progress(trainer: BaseTrainer, bar: Any) -> None:
@@ -176,8 +182,7 @@ def save_figures(figures: Mapping[str, Figure], args: argparse.Namespace) -> lis
     settings = other_settings(args)
     for name, figure in figures.items():
         if settings:
-            notes = filter(None, [figure.get_suptitle(), settings])
-            figure.suptitle("\n".join(notes), color="0.35", fontsize="medium")
+            add_note(figure, settings)
         paths.append(args.figures / name)
         with atomic_path(paths[-1]) as temporary:
             figure.savefig(temporary)
@@ -197,7 +202,7 @@ def report_runs(
     int
         The exit code: 2 if a run diverged, 130 after Ctrl-C.
     """
-    trained = [trainer for trainer in trainers.values() if trainer.val_history["loss"]]
+    trained = [trainer for trainer in trainers.values() if is_worth_keeping(trainer)]
     if trained and not args.quiet:
         if settings := other_settings(args):
             print(printable(f"not the assignment's settings: {settings}"))

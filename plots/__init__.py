@@ -159,8 +159,14 @@ def mark_early_stop(axes: Axes, trainer: BaseTrainer) -> None:
         )
 
 
+def add_note(figure: Figure, text: str) -> None:
+    """Write a line below a figure, where no legend is."""
+    lines = filter(None, [figure.get_supxlabel(), text])
+    figure.supxlabel("\n".join(lines), color="0.35", fontsize="medium")
+
+
 def mark_cut_short(figure: Figure, trainers: Iterable[BaseTrainer]) -> None:
-    """Say above a figure which of its runs were interrupted or diverged.
+    """Say below a figure which of its runs were interrupted or diverged.
 
     Parameters
     ----------
@@ -173,9 +179,8 @@ def mark_cut_short(figure: Figure, trainers: Iterable[BaseTrainer]) -> None:
         if trainer.ended in ("interrupted", "diverged"):
             end = f"{trainer.ended} at step {trainer.stop_step}"
             names.setdefault(end, []).append(trainer.name)
-    if names:
-        notes = [f"{end}: {', '.join(runs)}" for end, runs in names.items()]
-        figure.suptitle("\n".join(notes), color="0.35", fontsize="medium")
+    for end, runs in names.items():
+        add_note(figure, f"{end}: {', '.join(runs)}")
 
 
 def figure_run(

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -73,6 +74,9 @@ def class_probabilities(model: BinaryModel | SoftmaxModel, images: NDArray) -> F
 
 def draw_row(grey: NDArray, image: NDArray[np.uint8], title: str) -> Image.Image:
     """Draw what was read beside what the model sees of it, below a title."""
+    font = ImageFont.truetype(
+        Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 14
+    )
     row = Image.new("L", (2 * SHOWN_SIDE + 3 * SPACE, SHOWN_SIDE + 3 * SPACE), 255)
     shades = np.interp(grey, [grey.min(), grey.max() + 1e-9], [0, 255])
     pictures = [
@@ -82,7 +86,7 @@ def draw_row(grey: NDArray, image: NDArray[np.uint8], title: str) -> Image.Image
     for column, picture in enumerate(pictures):
         framed = ImageOps.expand(picture, 1, 128)
         row.paste(framed, (SPACE + column * (SHOWN_SIDE + SPACE), 2 * SPACE))
-    ImageDraw.Draw(row).text((SPACE, SPACE // 2), title, 0, ImageFont.load_default(14))
+    ImageDraw.Draw(row).text((SPACE, SPACE // 2), title, 0, font)
     return row
 
 
@@ -91,7 +95,7 @@ def make_parser() -> cli.Parser:
     parser = cli.Parser(
         description=__doc__,
         epilog="An image is a drawing or a photograph of one digit, dark on light or light on dark,"
-        " with space around it. It is cropped, scaled and centered as in MNIST. Printed are"
+        " with space around it. It is cropped, scaled and centred as in MNIST. Printed are"
         " the most probable digit and the one after it. An image that cannot be used costs a line"
         " on standard error and makes the exit code 2; the others are still classified.",
     )
@@ -132,6 +136,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     for path in filter(None, (args.csv, args.show_input)):
         cli.check_file(path)
+    outputs = [path.resolve() for path in (args.csv, args.show_input) if path]
+    read = [Path(name).resolve() for name in (args.weights, *args.images)]
+    if len({*outputs, *read}) < len(outputs) + len(set(read)):
+        parser.error("--csv or --show-input names a file that is read, or both name the same one")
     if args.show_input and args.show_input.suffix.lower() not in Image.registered_extensions():
         parser.error(f"--show-input is {args.show_input}; expected a name like input.png")
     saved = cli.load_weights(args.weights)

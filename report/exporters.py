@@ -196,7 +196,10 @@ class PandocExporter(MarkdownExporter):
         given = nb.metadata
         title = given.get("title") or resources["metadata"].get("name", "Report")
         metadata = [("title", title), ("subtitle", given.get("subtitle")), ("lang", "en")]
-        metadata += [("author", author["name"]) for author in given.get("authors", [])]
+        metadata += [
+            ("author", author["name"] if isinstance(author, dict) else author)
+            for author in given.get("authors", [])
+        ]
         metadata += [("occasion", given.get(key)) for key in ("course", "date")]
         (folder / "appendix.html").write_text(resources.pop("appendix"), encoding="utf-8")
         try:

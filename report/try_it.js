@@ -206,5 +206,8 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 
   document.getElementById("try-it").hidden = false;
+  const entry = document.createElement("li"), link = entry.appendChild(document.createElement("a"));
+  [link.href, link.textContent] = ["#try-it", "Try it"];
+  document.querySelector("nav ul")?.append(entry);
   update();
 })();

@@ -260,11 +260,23 @@ def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
 
 def test_pytest_runs_the_same_checks(tmp_path):
     folder = solution(tmp_path / "solution", MISTAKES["first"]["l2_gradient"][:3])
+    # pytest reads it from the original, before the copy is made.
+    (folder / "tests").mkdir()
+    (folder / "tests" / "conftest.py").write_text("import task3a\n")
     process = run_python("pytest", "check", "--solution", folder, "-k", "l2 or one_hot")
     assert process.returncode == 1
     assert "1 failed, 1 passed, 13 deselected" in process.stdout
     assert "the gradient of λ Σ w² is 2λw; yours has λw" in process.stdout
     assert "FAILED check/test_solution.py::test_l2_gradient" in process.stdout
+    assert not list(folder.rglob("__pycache__"))
+
+
+def test_a_csv_file_does_not_replace_what_is_checked(tmp_path):
+    folder = solution(tmp_path / "solution")
+    before = (folder / "task2a.py").read_bytes()
+    with pytest.raises(ValueError, match="expected a file outside of what is checked"):
+        __main__.main(["--csv", str(folder / "task2a.py"), str(folder)])
+    assert (folder / "task2a.py").read_bytes() == before
 
 
 def test_pytest_without_a_solution_asks_for_one():

@@ -45,17 +45,17 @@ def test_a_complete_run_has_no_note_and_the_limits_of_the_assignment(good_run):
         (figure_run(good_run, "accuracy", ACCURACIES), ACCURACIES),
         (figure_val_accuracies([good_run], ACCURACIES), ACCURACIES),
     ):
-        assert figure.get_suptitle() == ""
+        assert figure.get_supxlabel() == ""
         assert figure.axes[0].get_ylim() == limits
 
 
 def test_only_figures_that_show_an_interrupted_run_say_so(good_run, interrupted_run):
     note = "interrupted at step 20: not shuffled"
-    assert figure_run(interrupted_run, "loss", LOSSES).get_suptitle() == note
-    assert figure_run(interrupted_run, "accuracy", ACCURACIES).get_suptitle() == note
+    assert figure_run(interrupted_run, "loss", LOSSES).get_supxlabel() == note
+    assert figure_run(interrupted_run, "accuracy", ACCURACIES).get_supxlabel() == note
     both = figure_val_accuracies([good_run, interrupted_run], ACCURACIES)
-    assert both.get_suptitle() == note
-    assert figure_val_accuracies([good_run], ACCURACIES).get_suptitle() == ""
+    assert both.get_supxlabel() == note
+    assert figure_val_accuracies([good_run], ACCURACIES).get_supxlabel() == ""
 
 
 def test_the_figures_of_task_4_say_which_runs_were_interrupted(full_data):
@@ -64,10 +64,10 @@ def test_the_figures_of_task_4_say_which_runs_were_interrupted(full_data):
         trainer.after_step = lambda trainer: trainer.stop_step == 40
     train_all(list(trainers.values()), 1)
     figures = task4.draw(trainers)
-    assert figures["task4b_softmax_weight.png"].get_suptitle() == (
+    assert figures["task4b_softmax_weight.png"].get_supxlabel() == (
         "interrupted at step 40: λ = 0, λ = 0.1"
     )
-    assert figures["task4c_l2_reg_accuracy.png"].get_suptitle() == (
+    assert figures["task4c_l2_reg_accuracy.png"].get_supxlabel() == (
         "interrupted at step 40: λ = 0.1"
     )
 

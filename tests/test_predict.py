@@ -5,6 +5,7 @@ from cli.weights import save_weights
 import csv
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -257,6 +258,21 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
 
 def centers(images: NDArray) -> NDArray[np.float64]:
     return np.array([ndimage.center_of_mass(image) for image in images])
+
+
+@pytest.mark.parametrize("options", ["--csv w.npz", "--show-input a.png", "--csv b --show-input b"])
+def test_no_output_replaces_what_is_read(
+    options, softmax_file, digits, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(softmax_file[1], "w.npz")
+    Image.fromarray(digits[0]).save("a.png")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(SystemExit) as ended:
+        main(["w.npz", "a.png", *options.split()])
+    assert ended.value.code == 2
+    assert "names a file that is read, or both name the same one" in capsys.readouterr().err
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
 def test_mnist_images_stay_nearly_what_they_are():

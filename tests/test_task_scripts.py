@@ -138,7 +138,7 @@ def test_tables_and_figures_name_the_settings_that_are_not_the_assignments(tmp_p
     ):
         figure = plt.figure()
         cli.save_figures({"a.png": figure}, parser.parse_args([*arguments, *folders]))
-        assert figure.get_suptitle() == note
+        assert figure.get_supxlabel() == note
         plt.close(figure)
     assert task2.main(["--digits", "4", "9", "--epochs", "1", *folders]) == 0
     settings, header = capsys.readouterr().out.splitlines()[:2]
@@ -325,6 +325,26 @@ def test_ctrl_c_keeps_what_was_done_and_marks_it(tmp_path, full_data):
         model.w = saved.w
         loss = task3a.cross_entropy_loss(Y_val, model.forward(X_val))
         assert loss == pytest.approx(min(losses.values()), rel=1e-6)
+
+
+def test_ctrl_c_leaves_older_files_of_runs_that_had_not_begun(run_here, tmp_path, monkeypatch):
+    assert run_here("task4.py", "--epochs", 1, "--l2", 1).returncode == 0
+    path = tmp_path / "weights" / "task4_l2_1.npz"
+    older = path.read_bytes()
+    train_step = task3.SoftmaxTrainer.train_step
+
+    def press_ctrl_c_in_the_first_run(trainer, *batch):
+        if trainer.model.l2_reg_lambda == 0 and trainer.stop_step == 50:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+        return train_step(trainer, *batch)
+
+    monkeypatch.setattr(task3.SoftmaxTrainer, "train_step", press_ctrl_c_in_the_first_run)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # one run after the other
+    result = run_here("task4.py", "--epochs", 1, "--l2", 1)
+    assert result.returncode == 130
+    assert path.read_bytes() == older
+    assert "λ = 1" not in result.stdout
 
 
 def test_a_second_ctrl_c_ends_the_training_at_once(tmp_path):
