@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import random
 import shutil
 import struct
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import mnist
@@ -240,6 +242,9 @@ def test_damaged_gzip_data_are_detected_even_behind_the_last_image_kept(tmp_path
         content = content[:position]
     else:
         content[position] ^= 1 << data.draw(st.integers(0, 7))
+        with contextlib.suppress(EOFError, OSError, zlib.error):
+            # One flip in 900 only makes gzip copy the same pixels from another place.
+            assume(gzip.decompress(content) != IMAGES_FILE)
     path.write_bytes(content)
     assert f"{path}: not gzip, or damaged gzip data (" in error_of(path.parent, 1)
 
