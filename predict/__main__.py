@@ -46,7 +46,11 @@ def model_of(saved: cli.SavedWeights) -> BinaryModel | SoftmaxModel:
     count = max(2, model.w.shape[1])
     if saved.w.shape != model.w.shape:
         raise ValueError(f"w is of shape {saved.w.shape}; expected {list(model.w.shape)}")
-    if not isinstance(classes, list) or len(classes) != count:
+    if (
+        not isinstance(classes, list)
+        or any(digit not in range(10) for digit in classes)
+        or not len(classes) == len(set(classes)) == count
+    ):
         raise ValueError(f"classes is {classes!r}; expected a list of {count} different digits")
     model.w = saved.w
     return model

@@ -1,6 +1,6 @@
 """The classifier of image files, with MNIST's own images as the oracle of how it prepares them."""
 
-from cli.weights import save_weights
+from cli.weights import load_weights, save_weights
 
 import csv
 import os
@@ -734,6 +734,18 @@ def test_bad_weights_are_refused(digits, tmp_path):
     Image.fromarray(digits[0]).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match=r"a\.png: is no \.npz file$"):
         main([str(tmp_path / "a.png"), str(tmp_path / "a.png")])
+
+
+@pytest.mark.parametrize("classes", [None, [1, 2], [1] * 10, [*range(1, 11)], [[0], *range(1, 10)]])
+def test_weights_whose_classes_are_not_ten_different_digits_are_refused(
+    classes, softmax_file, digits, tmp_path
+):
+    saved = load_weights(softmax_file[1])
+    histories = saved.train_history, saved.val_history
+    save_weights(tmp_path / "w.npz", saved.w, saved.settings | {"classes": classes}, *histories)
+    Image.fromarray(digits[0]).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="expected a list of 10 different digits"):
+        main([str(tmp_path / "w.npz"), str(tmp_path / "a.png")])
 
 
 def test_the_command_runs_in_any_folder(softmax_file, digits, tmp_path):
