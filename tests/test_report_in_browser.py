@@ -359,3 +359,13 @@ def test_print_cuts_no_figure_and_no_table(own_page):
         (start,) = [i for i, text in enumerate(texts) if f"START{number}X" in text]
         (end,) = [i for i, text in enumerate(texts) if f"END{number}X" in text]
         assert start == end, f"figure or table {number} is cut in two"
+
+
+def test_the_report_ends_with_try_it_which_reads_a_validation_image(own_page):
+    own_page.find_element("css selector", "nav details").click()
+    own_page.find_element("css selector", "nav a[href='#try-it']")
+    own_page.execute_script("document.querySelector('#try-it-next').click()")
+    said = own_page.find_element("id", "try-it-result").text
+    assert said.startswith("This is a 7. λ = 0 reads a 7 (")
+    assert "λ = 1 reads a " in said
+    assert own_page.get_log("browser") == []
