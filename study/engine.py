@@ -10,6 +10,7 @@ import cli
 import contextlib
 import hashlib
 import logging
+import multiprocessing
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -72,7 +73,14 @@ def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
             scheduler = stack.enter_context(cluster).scheduler_address
         client = stack.enter_context(Client(scheduler, timeout=WAIT_SECONDS))
         client.wait_for_workers(1, timeout=WAIT_SECONDS)
-        yield client
+        try:
+            yield client
+        except KeyboardInterrupt:
+            # Impatient users press it again. Dask would wait for the tasks before it ends a worker.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
 
 
 def path_of(task: Task, cache: Path) -> Path:
