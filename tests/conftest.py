@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 from pathlib import Path
+
+# As in `report`, for the tests that import Jupyter's packages first.
+sys.modules.setdefault("rfc3987_syntax", None)
 
 # Two processes that both spread their products over all cores hinder each other. NumPy reads this
 # once, when it is imported.

@@ -105,7 +105,7 @@ def test_logistic_probabilities_loss_and_accuracy_agree_with_scikit_learn(binary
 
 @pytest.mark.parametrize("l2_reg_lambda", [0.01, 0.5])
 def test_softmax_gradient_vanishes_at_the_optimum_of_scikit_learn(full_data, l2_reg_lambda):
-    X, Y = (part[:1500].astype(np.float64) for part in full_data[:2])
+    X, Y = (part[:400].astype(np.float64) for part in full_data[:2])
     oracle = LogisticRegression(
         C=1 / (2 * l2_reg_lambda * len(X)), fit_intercept=False, tol=1e-9, max_iter=5000
     )
@@ -127,7 +127,7 @@ def test_softmax_gradient_vanishes_at_the_optimum_of_scikit_learn(full_data, l2_
 
 
 def test_logistic_gradient_vanishes_at_the_optimum_of_scikit_learn(binary_data):
-    X, Y = (part[:1500].astype(np.float64) for part in binary_data[:2])
+    X, Y = (part[:400].astype(np.float64) for part in binary_data[:2])
     l2_reg_lambda = 0.01
     oracle = LogisticRegression(
         C=1 / (2 * l2_reg_lambda * len(X)), fit_intercept=False, tol=1e-9, max_iter=5000
