@@ -6,9 +6,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-# As in `report`, for the tests that import Jupyter's packages first.
-sys.modules.setdefault("rfc3987_syntax", None)
-
 # Two processes that both spread their products over all cores hinder each other. NumPy reads this
 # once, when it is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -21,6 +18,9 @@ import pytest
 import task2
 import task3
 from utils import Data
+
+# As in `report`, for the tests that import Jupyter's packages first.
+sys.modules.setdefault("rfc3987_syntax", None)
 
 # A shell starts programs in the background with Ctrl-C ignored, and they pass that on. The tests
 # of Ctrl-C need it.
