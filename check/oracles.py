@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from scipy.special import expit, softmax, xlogy
 
@@ -68,18 +66,6 @@ class Kind:
 
 LOGISTIC = Kind("task2a", "BinaryModel", "task2", "LogisticTrainer", 1, 0.05)
 SOFTMAX = Kind("task3a", "SoftmaxModel", "task3", "SoftmaxTrainer", 10, 0.01)
-
-
-def for_both(check: Callable[..., None], *arguments: Any) -> None:
-    """Check both models; missing if one is, unless the other one fails."""
-    skipped = None
-    for kind in (LOGISTIC, SOFTMAX):
-        try:
-            check(kind, *arguments)
-        except pytest.skip.Exception as reason:
-            skipped = skipped or reason
-    if skipped:
-        raise skipped
 
 
 def central_differences(kind: Kind, X: Array, targets: Array, w: Array) -> Array:
