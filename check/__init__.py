@@ -27,3 +27,7 @@ CHECKS = {
 # Takes as long as a training.
 FULL = "early_stopping"
 COURSE_MODULES = ("task2a", "task2", "task3a", "task3", "task4", "trainer", "utils", "mnist")
+# The environment variable that names the file in which the checks write down how far they are.
+JOURNAL = "CHECK_JOURNAL"
+# Of the lines that say why a check has not passed.
+WIDTH = 71

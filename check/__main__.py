@@ -9,14 +9,12 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from check import CHECKS, COURSE_MODULES, FULL
-from check.answers import WIDTH
+from check import CHECKS, COURSE_MODULES, FULL, WIDTH
 from check.runner import Result, run_checks
 
 Results = Mapping[str, Result]
 
 LETTERS = {"passed": ".", "failed": "F", "missing": "-", "error": "E", "timeout": "T"}
-EXIT_FAILED = 1
 
 
 def make_parser() -> cli.Parser:
@@ -69,17 +67,10 @@ def details(results: Results) -> Iterable[str]:
     yield f"{passed} of {len(results)} checks passed"
 
 
-def table_row(folder: Path, results: Results, width: int) -> str:
-    """Give the line of a folder in a table of several."""
-    letters = "".join(f"{LETTERS[result.status]:>3}" for result in results.values())
-    return f"{str(folder)[-width:]:{width}}{letters}"
-
-
 def legend(rows: Mapping[Path, Results], checks: Sequence[str]) -> Iterable[str]:
     """Give the lines below a table: its letters, its columns, and how many passed each check."""
-    yield ""
-    yield "  ".join(f"{letter} {status}" for status, letter in LETTERS.items())
-    yield ""
+    letters = "  ".join(f"{letter} {status}" for status, letter in LETTERS.items())
+    yield f"\n{letters}\n"
     for number, check in enumerate(checks, start=1):
         passed = sum(results[check].status == "passed" for results in rows.values())
         yield f"{number:2} {check:17} {passed} of {len(rows)} passed"
@@ -126,15 +117,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if one_alone:
             print(*details(rows[folder]), sep="\n", flush=True)
         else:
-            print(table_row(folder, rows[folder], width), flush=True)
+            letters = "".join(f"{LETTERS[result.status]:>3}" for result in rows[folder].values())
+            print(f"{str(folder)[-width:]:{width}}{letters}", flush=True)
     if args.csv:
         write_csv(args.csv, rows, checks)
     if not one_alone:
         print(*legend(rows, checks), sep="\n")
-    if any(problems.values()):
-        return cli.EXIT_ERROR
-    passed = all(result.status == "passed" for row in rows.values() for result in row.values())
-    return 0 if passed else EXIT_FAILED
+    statuses = {result.status for results in rows.values() for result in results.values()}
+    return cli.EXIT_ERROR if any(problems.values()) else int(statuses != {"passed"})
 
 
 if __name__ == "__main__":

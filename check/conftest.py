@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -11,80 +12,70 @@ from pathlib import Path
 
 import pytest
 
-from check import COURSE_MODULES, FULL
-from check.answers import WrongAnswer, layout, missing
-from check.child import copy_solution, limit_memory, move_in, note, open_journal
+from check import COURSE_MODULES, FULL, JOURNAL
+from check.answers import layout, missing
+from check.child import copy_solution, limit_memory, move_in, note
 
 # pytest looks for a conftest.py in the solution, too; nothing is to be left beside it.
 if "--solution" in sys.argv:
     sys.dont_write_bytecode = True
-# Somebody runs pytest in a folder above this one: the options are unknown then.
-NOT_ASKED = object()
+
+
+def folder(name: str) -> Path:
+    """Take the argument of --solution."""
+    if not Path(name).is_dir():
+        raise argparse.ArgumentTypeError(f"{name}: is no folder")
+    return Path(name).resolve()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("check", "checks of a solution")
-    group.addoption("--solution", metavar="DIR", type=Path, help="folder with the course's files")
+    text = "folder with the course's files"
+    group.addoption("--solution", metavar="DIR", type=folder, required=True, help=text)
     group.addoption("--full", action="store_true", help="train, too, for early stopping")
-    group.addoption("--journal", metavar="FILE", type=Path, help="for python -m check")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Undo, for somebody else's code, what this project wants for its own tests."""
-    solution = config.getoption("solution", NOT_ASKED)
-    if solution is NOT_ASKED:
-        return
-    if solution is None:
-        raise pytest.UsageError(
-            "--solution DIR is needed: the folder with task2a.py and the others"
-        )
-    if not solution.is_dir():
-        raise pytest.UsageError(f"--solution {solution}: is no folder")
     config.addinivalue_line("filterwarnings", "ignore")
     if hasattr(config.option, "dist"):
         config.option.dist, config.option.tx = "no", []
-    if journal := config.getoption("journal"):
-        open_journal(journal)
+    if JOURNAL in os.environ:
         limit_memory()
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
-    """Collect nothing when there is no solution."""
+    """Collect nothing for somebody who runs pytest above this folder, without its options."""
     return None if config.getoption("solution", None) else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the training out, unless all is asked for."""
     if not config.getoption("full"):
-        config.hook.pytest_deselected(items=[item for item in items if name_of(item) == FULL])
-        items[:] = [item for item in items if name_of(item) != FULL]
-
-
-def name_of(item: pytest.Item) -> str:
-    """Name a check."""
-    return item.name.removeprefix("test_")
+        full = [item for item in items if item.name == f"test_{FULL}"]
+        config.hook.pytest_deselected(items=full)
+        items[:] = [item for item in items if item not in full]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def solution(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run all checks in a copy of the solution."""
-    folder = request.config.getoption("solution").resolve()
-    place, path = Path.cwd(), list(sys.path)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-        copy = Path(temporary).resolve() / folder.name
-        copy_solution(folder, copy)
-        move_in(copy, folder)
+    original = request.config.getoption("solution")
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        copy = Path(temporary).resolve() / original.name
+        copy_solution(original, copy)
+        move_in(copy, patch)
         yield
-        os.chdir(place)
-        sys.path[:] = path
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+def pytest_runtest_call() -> Generator[None]:
     """Turn what unfilled starter code raises into a missing part."""
     __tracebackhide__ = True
-    note(began=name_of(item))
     try:
         return (yield)
     except NotImplementedError as error:
@@ -101,17 +92,14 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Write the result of a check into the journal."""
     report = yield
-    if call.when == "call" or call.excinfo:
-        error = call.excinfo.value if call.excinfo else None
-        if error is None:
-            note(check=name_of(item), status="passed", text="")
-        elif isinstance(error, pytest.skip.Exception):
-            text = str(error).removeprefix("missing: ")
-            note(check=name_of(item), status="missing", text=text)
-        elif isinstance(error, WrongAnswer):
-            note(check=name_of(item), status="failed", text=str(error))
-        else:
-            note(check=name_of(item), status="error", text=described(error))
+    error = call.excinfo.value if call.excinfo else None
+    if error or report.when == "call":
+        status, text = str(report.outcome), str(error or "")
+        if report.skipped:
+            status, text = "missing", text.removeprefix("missing: ")
+        elif error and not isinstance(error, pytest.fail.Exception):
+            status, text = "error", described(error)
+        note(check=item.name.removeprefix("test_"), status=status, text=text)
     return report
 
 
@@ -128,7 +116,6 @@ HINTS = {
     ' if __name__ == "__main__"',
     NameError: "a name that only the script below defines cannot be found by who imports"
     " the module; a trainer has its own in self",
-    ModuleNotFoundError: "the package is not installed here",
 }
 
 
@@ -136,7 +123,7 @@ def described(error: BaseException) -> str:
     """Describe an exception that a solution has raised, in lines."""
     hint = next((hint for kind, hint in HINTS.items() if isinstance(error, kind)), "")
     raised = traceback.format_exception_only(error)[-1]
-    return layout({"raised": f"{raised:.500}", "where": place_of(error), "hint": hint})
+    return layout(raised=f"{raised:.500}", where=place_of(error), hint=hint)
 
 
 def place_of(error: BaseException) -> str:

@@ -10,18 +10,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from check import CHECKS
+from check import CHECKS, JOURNAL
 
-TESTS = Path(__file__).with_name("test_solution.py")
 # More checks after so many timeouts would only wait longer.
 MOST_TIMEOUTS = 2
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What a check has found: status and, unless it is passed, lines that say why."""
 
     status: str
@@ -37,7 +35,7 @@ def run_checks(folder: Path, checks: Sequence[str], timeout: float) -> dict[str,
     Parameters
     ----------
     folder : pathlib.Path
-    checks : sequence of str, a part of `CHECKS`
+    checks : sequence of str, a part of `CHECKS`, in its order
     timeout : float
         Seconds for a process.
 
@@ -49,57 +47,48 @@ def run_checks(folder: Path, checks: Sequence[str], timeout: float) -> dict[str,
     results: dict[str, Result] = {}
     timeouts = 0
     while waiting := [check for check in checks if check not in results]:
-        events, ending = run_process(folder, waiting, timeout)
-        results |= {
-            event["check"]: Result(event["status"], event["text"])
-            for event in events
-            if "check" in event
-        }
+        events, status, why = run_process(folder, waiting, timeout)
+        results |= {e["check"]: Result(e["status"], e["text"]) for e in events if "check" in e}
         waiting = [check for check in waiting if check not in results]
         if not waiting:
             break
-        began = [event["began"] for event in events if "began" in event]
-        last = events[-1] if events else {}
-        status = "error" if ending else "timeout"
-        timeouts += not ending
-        if module := last.get("importing"):
+        timeouts += status == "timeout"
+        if not events:
+            during, concerned = "before the first check", waiting
+        elif module := events[-1].get("importing"):
             during = f"while {module}.py was imported"
             concerned = [check for check in waiting if module in CHECKS[check]]
-        elif began and began[-1] in waiting:
-            during, concerned = f"in the check {began[-1]}", [began[-1]]
         else:
-            during, concerned = "before the first check", waiting
+            during, concerned = f"in the check {waiting[0]}", waiting[:1]
         if timeouts == MOST_TIMEOUTS:
             concerned = waiting
-        why = ending or f"not done after {timeout:g} s"
         results |= dict.fromkeys(concerned, Result(status, f"{why}, {during}"))
     return {check: results[check] for check in checks}
 
 
-def run_process(
-    folder: Path, checks: Sequence[str], timeout: float
-) -> tuple[list[dict[str, str]], str]:
+def run_process(folder: Path, checks: Sequence[str], timeout: float) -> tuple[list, str, str]:
     """Run checks in one process.
 
     Returns
     -------
     events : list of dict
         What `check.child.note` has noted.
-    ending : str
-        How the process ended, in words; empty if it was stopped after `timeout` seconds.
+    status, why : str
+        Of the check that had no time to end.
     """
+    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent)]
+    command += ["-k", " or ".join(checks), "--full", f"--solution={folder.resolve()}"]
+    command += ["--override-ini=addopts=", "--capture=no", "-p", "no:cacheprovider"]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         journal = Path(temporary, "journal")
-        work = Path(temporary, "work")
-        work.mkdir()
-        tests = [f"{TESTS}::test_{check}" for check in checks]
-        command = [sys.executable, "-m", "pytest", *tests, "--full", "--capture=no", "-q"]
-        command += ["--override-ini=addopts=", "-p", "no:cacheprovider"]
-        command += [f"--solution={folder.resolve()}", f"--journal={journal}"]
+        journal.touch()
+        environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+        environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary)
+        environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", JOURNAL: str(journal)}
         process = subprocess.Popen(
             command,
-            cwd=work,
-            env=environment(work),
+            cwd=temporary,
+            env=environment,
             stdin=subprocess.DEVNULL,
             # However much it prints, nobody has to hold it.
             stdout=subprocess.DEVNULL,
@@ -107,24 +96,13 @@ def run_process(
             start_new_session=True,
         )
         try:
-            ending = described(process.wait(timeout))
+            status, why = "error", described(process.wait(timeout))
         except subprocess.TimeoutExpired:
-            ending = ""
+            status, why = "timeout", f"not done after {timeout:g} s"
         finally:
             stop(process)
-        lines = journal.read_text(encoding="utf-8").splitlines() if journal.exists() else []
-        return [json.loads(line) for line in lines], ending
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Make an environment without pytest's settings, whose temporary files are in a folder."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PYTEST", "DISPLAY", "WAYLAND_DISPLAY"))
-    }
-    temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
-    return kept | temporary | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        lines = journal.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines], status, why
 
 
 def stop(process: subprocess.Popen) -> None:

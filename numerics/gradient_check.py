@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.evaluation import evaluate
 from numerics.linear import Floats, stack_weights
+
+Loss = Callable[[NDArray, Floats], float]
 
 # The error of a central difference has a part that grows with ε² and a part of rounding that grows
 # with 1/ε. In float64, with losses around 1, this ε keeps both near 1e-10.
@@ -30,11 +31,7 @@ LARGEST_MISFIT = 1e-3
 
 
 def check_gradient(
-    model: Any,
-    X: NDArray,
-    Y: NDArray,
-    loss: Callable[[NDArray, Floats], float],
-    l2_reg_lambda: float = 0.0,
+    model: Any, X: NDArray, Y: NDArray, loss: Loss, l2_reg_lambda: float = 0.0
 ) -> float:
     """Compare `model.backward` with (J(w + ε) - J(w - ε)) / 2ε for every weight, in float64.
 
@@ -76,11 +73,10 @@ def check_gradient(
     finally:
         model.w = original_w
     size = np.maximum(np.abs(grad), np.abs(approximation))
-    finite = np.isfinite(size)
-    if not finite.all():
+    if (bad := ~np.isfinite(size)).any():
         raise AssertionError(
-            f"{(~finite).sum()} of {w.size} weights have a gradient that is not finite, such as"
-            f" {values_of(np.argmin(finite), grad, approximation)}"
+            f"{bad.sum()} of {w.size} weights have a gradient that is not finite, such as"
+            f" {values_of(np.argmax(bad), grad, approximation)}"
         )
     difference = np.abs(grad - approximation)
     error = difference / np.maximum(size, SMALLEST_SCALE * size.max())
@@ -89,11 +85,9 @@ def check_gradient(
         # Of those that are off: what counts there is the absolute difference. The largest relative
         # one is often a weight next to zero, whose sign is then an accident.
         worst = np.argmax(np.where(off, difference, 0))
-        hint = ""
+        hint = "all of them are in the last row of w, the bias"
         if off[:-1].any():
             hint = explain(grad, approximation, w, l2_reg_lambda, len(X))
-        elif len(w) > 1:
-            hint = "all of them are in the last row of w, the bias"
         raise AssertionError(
             f"{off.sum()} of {w.size} weights {'is' if off.sum() == 1 else 'are'} off, most of all"
             f" {values_of(worst, grad, approximation)}; the difference is"
@@ -112,25 +106,23 @@ def values_of(index: np.intp, grad: Floats, approximation: Floats) -> str:
 
 
 def central_differences(
-    model: Any,
-    X: Floats,
-    Y: NDArray,
-    loss: Callable[[NDArray, Floats], float],
-    l2_reg_lambda: float,
+    model: Any, X: Floats, Y: NDArray, loss: Loss, l2_reg_lambda: float
 ) -> NDArray[np.float64]:
     """Compute (J(w + ε) - J(w - ε)) / 2ε for every weight, as `check_gradient` describes them."""
-    forward = None if takes_stacks(model, X) else forward_one_by_one
+    at_once = takes_stacks(model, X)
+    shifted = copy.copy(model)
     differences = np.empty(model.w.size)
     for start in range(0, model.w.size, STACK_SIZE):
         numbers = np.arange(start, min(start + STACK_SIZE, model.w.size))
         rows, columns = np.unravel_index(numbers, model.w.shape)
         M = len(numbers)
-        stack = stack_weights([model.w] * (2 * M))
-        stack[np.arange(M), rows, columns] += EPSILON
-        stack[np.arange(M, 2 * M), rows, columns] -= EPSILON
-        (costs,) = evaluate(model, stack, X, Y, loss, forward=forward)
+        shifted.w = stack_weights([model.w] * (2 * M))
+        shifted.w[np.arange(M), rows, columns] += EPSILON
+        shifted.w[np.arange(M, 2 * M), rows, columns] -= EPSILON
+        all_outputs = shifted.forward(X) if at_once else forward_one_by_one(shifted, X)
+        costs = np.array([loss(Y, outputs) for outputs in all_outputs])
         if l2_reg_lambda:
-            costs += l2_reg_lambda * np.sum(stack**2, axis=(1, 2))
+            costs += l2_reg_lambda * np.sum(shifted.w**2, axis=(1, 2))
         differences[numbers] = (costs[:M] - costs[M:]) / (2 * EPSILON)
     return differences.reshape(model.w.shape)
 
@@ -154,10 +146,7 @@ def takes_stacks(model: Any, X: Floats) -> bool:
 def forward_one_by_one(stack: Any, X: Floats) -> Floats:
     """Call `forward` for each of the weights in ``stack.w``."""
     model = copy.copy(stack)
-    outputs = []
-    for model.w in stack.w:
-        outputs.append(model.forward(X))
-    return np.array(outputs)
+    return np.array([model.forward(X) for model.w in stack.w])
 
 
 def explain(grad: Floats, approximation: Floats, w: Floats, l2_reg_lambda: float, N: int) -> str:
@@ -181,13 +170,10 @@ def explain(grad: Floats, approximation: Floats, w: Floats, l2_reg_lambda: float
         of_penalty = describe_factor(b / (2 * l2_reg_lambda), N)
     elif np.abs(b * w).max() > largest_misfit:
         of_penalty = f"is {b:.4g} w, but λ is 0"
+    penalty = "the gradient 2λw of the penalty λ Σ w²"
+    mistakes = {"the gradient of the loss": of_loss, penalty: of_penalty}
     if of_loss == of_penalty or not (l2_reg_lambda or of_penalty):
         mistakes = {"the gradient": of_loss}
-    else:
-        mistakes = {
-            "the gradient of the loss": of_loss,
-            "the gradient 2λw of the penalty λ Σ w²": of_penalty,
-        }
     found = [f"{part} {mistake}" for part, mistake in mistakes.items() if mistake]
     return "it looks as if " + " and ".join(found) if found else ""
 

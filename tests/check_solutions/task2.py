@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import numpy as np
 
 import utils
@@ -29,6 +28,8 @@ class LogisticTrainer(BaseTrainer):
 
 
 if __name__ == "__main__":
+    import matplotlib.pyplot as plt
+
     X_train, Y_train, X_val, Y_val = utils.load_binary_dataset(2, 3)
     X_train, X_val = pre_process_images(X_train), pre_process_images(X_val)
     trainer = LogisticTrainer(BinaryModel(), 0.05, 128, False, X_train, Y_train, X_val, Y_val)

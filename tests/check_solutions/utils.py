@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import numpy as np
 
 import mnist
@@ -21,4 +20,6 @@ def batch_loader(X, Y, batch_size, shuffle=False, drop_last=True):
 
 
 def plot_loss(loss_dict, label=None):
+    import matplotlib.pyplot as plt
+
     plt.plot(list(loss_dict.keys()), list(loss_dict.values()), label=label)
