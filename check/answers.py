@@ -64,6 +64,9 @@ def require(called: str, returned: Any, expected: Any, mistakes: Mapping[str, An
             "a float is expected, not an array of one element: take the sum over all axes, or"
             f" .item(). The value is {'right' if agree(found.item(), right) else 'off, too'}"
         )
+    elif right.ndim == 2 and found.shape == right.shape[:1]:
+        square = np.broadcast_shapes(right.shape, found.shape)
+        hint = f"a dimension is lost: targets of shape {right.shape} minus this have {square}"
     texts = shown(found), shown(right)
     if found.shape == right.shape and right.size > 3:
         difference = np.nan_to_num(np.abs(found - right.astype(float)), nan=np.inf)

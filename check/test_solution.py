@@ -87,6 +87,7 @@ LOSSES = {
     "the losses are summed; expected is their mean: divide by the batch size": N,
     "ln ŷ is negative: the loss has a minus in front": -1,
     "the mean is over classes, too; divide by the batch size only": 1 / 10,
+    "it is divided by the batch size once too often": 1 / N,
 }
 
 
@@ -96,6 +97,8 @@ def require_loss(kind: Kind) -> None:
     outputs = kind.activation(X @ w)
     right = kind.loss(targets, outputs)
     mistakes = {hint: factor * right for hint, factor in LOSSES.items()}
+    only_1 = -np.log(outputs[targets == 1]).sum() / N
+    mistakes["only targets of 1 count; (1 - y) ln(1 - ŷ) is missing"] = only_1
     called = f"{kind.models}.cross_entropy_loss(targets, outputs), both of shape {outputs.shape}"
     loss = load(kind.models, "cross_entropy_loss")
     require(called, loss(targets.copy(), outputs.copy()), right, mistakes)
@@ -145,8 +148,11 @@ def require_accuracy(kind: Kind) -> None:
     returned = calculate_accuracy(X.copy(), targets.copy(), model)
     if np.ndim(returned) == 0 and returned == 0:
         missing(f"{called}, gives 0, as the starter code does")
-    percent = "that is percent, or how many are right; expected is the fraction, 0 to 1"
-    require(called, returned, right, {percent: N * right})
+    mistakes = {
+        "that is percent, or how many are right; expected is the fraction, 0 to 1": N * right,
+        "that is the fraction of what is wrong": 1 - right,
+    }
+    require(called, returned, right, mistakes)
     if kind is LOGISTIC:
         X[:10], targets[:10] = 0, 1
         right = kind.accuracy(X, targets, model)
@@ -193,6 +199,7 @@ PENALTIES = {
     "λ changes nothing in .grad: backward adds no 2λw, or a switch for it is off": 0,
     "2λw is divided by the batch size, but only the loss is a mean over the batch": 1 / N,
     "it is λw instead of 2λw, and divided by the batch size besides": 1 / (2 * N),
+    "2λw is subtracted from the gradient of the loss; it is added": -1,
 }
 
 
@@ -299,6 +306,7 @@ def require_step(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     if not np.any(step) and (returned is None or np.all(np.equal(returned, 0))):
         missing(f"{called} does not change w, as in the starter code")
     mistakes = {
+        "w has not changed: w ← w − η grad belongs into train_step, for self.model": 0 * right,
         "w goes up the gradient; a step is w − η grad": -right,
         "the learning rate is missing; a step is w − η grad": right / kind.learning_rate,
     }
@@ -319,7 +327,7 @@ def test_train_step(monkeypatch: pytest.MonkeyPatch) -> None:
 def require_validation(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask for the loss and both accuracies of the present weights."""
     trainer, (w, X, Y, X_val, Y_val) = small_trainer(kind, monkeypatch)
-    loss = kind.loss(Y_val, kind.activation(X_val @ w))
+    train_loss, loss = (kind.loss(y, kind.activation(x @ w)) for x, y in ((X, Y), (X_val, Y_val)))
     train, val = (kind.accuracy(x, y, trainer.model) for x, y in ((X, Y), (X_val, Y_val)))
     names = "loss, accuracy_train, accuracy_val"
     called = f"{kind.trainers}.{kind.trainer}(…).validation_step()"
@@ -329,8 +337,11 @@ def require_validation(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     if not isinstance(returned, tuple | list) or len(returned) != 3:
         wrong(called, f"{returned!r:.60}", f"a tuple: {names}")
     found = [np.squeeze(value) for value in returned]
-    order = "first comes the accuracy on the training set, then the other one"
-    require(f"{called}: {names}", found, (loss, train, val), {order: (loss, val, train)})
+    mistakes = {
+        "first comes the accuracy on the training set, then the other one": (loss, val, train),
+        "the loss is not that of the validation set, but of the other": (train_loss, train, val),
+    }
+    require(f"{called}: {names}", found, (loss, train, val), mistakes)
 
 
 def test_validation(monkeypatch: pytest.MonkeyPatch) -> None:
