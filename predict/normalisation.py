@@ -35,8 +35,6 @@ FAINTEST_INK = 0.15
 DARKEST_PART = 0.75
 # The longer side of the smallest digit, compared to the picture's.
 SPECK_SIDE = 0.02
-# An 8 has two, careless ones a few more; squared paper has hundreds.
-MOST_HOLES = 6
 # The longer side in pixels.
 SMALLEST_PHOTOGRAPH = 100
 ALL_AROUND = np.ones((3, 3))
@@ -75,7 +73,7 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
             if edge != EDGE and isinstance(error, SeveralMarksError):
                 break
     # The lowest limit that is meant for any paper tells most of what there is.
-    raise next(problems[edge] for edge in (*PHOTOGRAPH_EDGES, EDGE) if edge in problems)
+    raise problems.get(PHOTOGRAPH_EDGES[0]) or problems[EDGE]
 
 
 def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
@@ -99,18 +97,18 @@ def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
     contrast = np.median(border) - grey
     if contrast.sum() < 0:
         contrast = -contrast
-    side = max(grey.shape)
-    is_drawing = spread(border) <= 0.005 * contrast.max()
-    # What an opening leaves is wider than any stroke: shadows, and light from one side.
-    light = ndimage.grey_opening(contrast, window(side / 2.5), mode="constant")
-    is_even = np.ptp(light) <= 0.1 * contrast.max()
     drawn = np.maximum(contrast, 0)
+    is_drawing = spread(border) <= 0.005 * contrast.max()
     if is_drawing:
         yield drawn, EDGE, False
+    side = max(grey.shape)
+    # What an opening leaves is wider than any stroke: shadows, and light from one side.
+    light = ndimage.grey_opening(contrast, math.ceil(side / 2.5), mode="constant")
+    is_even = np.ptp(light) <= 0.1 * contrast.max()
     if side >= SMALLEST_PHOTOGRAPH or not is_drawing:
         dark_on_light = grey.max() - contrast if is_even else grey
         smooth = ndimage.gaussian_filter(dark_on_light.astype(np.float32), 1)
-        paper = ndimage.grey_closing(smooth, window(side / 6), mode="nearest")
+        paper = ndimage.grey_closing(smooth, math.ceil(side / 6), mode="nearest")
         # In a shadow all contrasts are smaller, but the part of the light that ink takes is not.
         ink = 1 - smooth / np.maximum(paper, np.finfo(np.float32).tiny)
         stands_out = ink.max() > max(FAINTEST_INK, np.median(ink) + NOISE_LIMIT * spread(ink))
@@ -123,11 +121,6 @@ def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
 def spread(values: NDArray) -> np.floating:
     """Estimate a standard deviation by the median deviation, which a few strokes do not change."""
     return 1.4826 * np.median(np.abs(values - np.median(values)))
-
-
-def window(side: float) -> tuple[int, int]:
-    """Give the smallest square window with a middle that is at least as wide."""
-    return (math.ceil(side) // 2 * 2 + 1,) * 2
 
 
 def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
@@ -151,16 +144,14 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     if not ink.any():
         raise ValueError("nothing stands out from the background; expected a digit")
     parts, count = ndimage.label(ink > edge * ink.max(), ALL_AROUND)
-    numbers = np.arange(1, count + 1)
-    places = ndimage.find_objects(parts)
-    start = np.array([[rows.start, columns.start] for rows, columns in places])
-    stop = np.array([[rows.stop, columns.stop] for rows, columns in places])
+    bounds = [[(side.start, side.stop) for side in box] for box in ndimage.find_objects(parts)]
+    start, stop = np.moveaxis(np.array(bounds), 2, 0)
     size = stop - start
     is_inside = ((start > 0) & (stop < ink.shape)).all(axis=1) | may_touch
     # With the low limit it takes only drawings, with nothing else in them.
     usable = is_inside.all() if edge == EDGE else is_inside
-    mass = usable * ndimage.sum_labels(ink, parts, numbers)
-    is_dark = ndimage.maximum(ink, parts, numbers) > DARKEST_PART * ink.max()
+    mass = usable * np.bincount(parts.ravel(), ink.ravel())[1:]
+    is_dark = np.bincount(parts[ink > DARKEST_PART * ink.max()], minlength=count + 1)[1:] > 0
     main = np.argmax(mass * is_dark)
     if not mass[main]:
         raise ValueError(
@@ -182,15 +173,15 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     if size[main, 1] > 3 * size[main, 0]:
         raise ValueError("found a line or a row of letters; expected a digit")
     is_digit = np.append(False, belongs & (mass >= 0.01 * mass[main]))[parts]
-    holes = np.bincount(ndimage.label(~is_digit)[0].ravel())[1:]
-    if np.count_nonzero(holes > (longest / 40) ** 2) > 1 + MOST_HOLES:
-        raise ValueError("found a pattern of lines; expected a digit")
     reach = math.ceil(longest / (2 if edge == EDGE else 20))
     is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1)
     is_near &= np.append(True, belongs)[parts]
-    rows, columns = np.flatnonzero(is_near.any(axis=1)), np.flatnonzero(is_near.any(axis=0))
-    digit = np.where(is_near, ink, 0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return np.pad(digit, reach)
+    return np.pad(np.where(is_near, ink, 0)[box_of(is_near)], reach)
+
+
+def box_of(is_ink: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Find the rows and columns between the outermost true values."""
+    return ndimage.find_objects(is_ink.astype(int))[0]
 
 
 def widen(ink: Floats, finest: float) -> Floats:
@@ -208,12 +199,12 @@ def widen(ink: Floats, finest: float) -> Floats:
     ndarray of shape (H, W), float
     """
     is_stroke = ink > ink.max() / 2
-    longest = max(np.ptp(np.flatnonzero(is_stroke.any(axis=axis))) + 1 for axis in (0, 1))
+    longest = max(is_stroke[box_of(is_stroke)].shape)
     # Across a stroke the mean distance from its edge is a quarter of its width.
     width = 4 * ndimage.distance_transform_edt(is_stroke)[is_stroke].mean() - 1
     if width >= finest * longest:
         return ink
-    return ndimage.grey_dilation(ink, window(USUAL_STROKE * longest - width))
+    return ndimage.grey_dilation(ink, math.ceil(USUAL_STROKE * longest - width))
 
 
 def to_mnist(ink: NDArray) -> NDArray[np.uint8]:
@@ -232,9 +223,8 @@ def to_mnist(ink: NDArray) -> NDArray[np.uint8]:
         one a whole number, so that an image of MNIST stays as it is. A pixel is the mean of the
         area that it covers. The most is 255. What is outside of the 28×28 pixels is lost.
     """
-    is_stroke = ink > EDGE * ink.max()
-    rows, columns = (np.flatnonzero(is_stroke.any(axis=axis)) for axis in (1, 0))
-    longest = int(max(np.ptp(rows), np.ptp(columns))) + 1
+    rows, columns = box_of(ink > EDGE * ink.max())
+    longest = max(rows.stop - rows.start, columns.stop - columns.start)
     amounts = coverage(rows, longest, len(ink)) @ ink @ coverage(columns, longest, len(ink.T)).T
     # A little more than a half, so that rounding errors do not decide about halves.
     digit = np.floor(255 * amounts / amounts.max() + 0.500001).astype(int)
@@ -245,13 +235,13 @@ def to_mnist(ink: NDArray) -> NDArray[np.uint8]:
     return np.pad(digit, SIDE)[top : top + SIDE, left : left + SIDE].astype(np.uint8)
 
 
-def coverage(strokes: NDArray, longest: int, length: int) -> Floats:
+def coverage(strokes: slice, longest: int, length: int) -> Floats:
     """Compute which part of each old row or column lies in each new one.
 
     Parameters
     ----------
-    strokes : ndarray of integers
-        The rows or columns with strokes, in ascending order.
+    strokes : slice
+        The rows or columns of the digit.
     longest : int
         What becomes 20 new ones.
     length : int
@@ -262,8 +252,9 @@ def coverage(strokes: NDArray, longest: int, length: int) -> Floats:
     ndarray of shape (new, length), float, values 0 to 1
         With four new ones before and after the strokes.
     """
-    start, size = strokes[0], np.ptp(strokes) + 1
+    size = strokes.stop - strokes.start
     count = max((2 * BOX_SIDE * size + longest) // (2 * longest), 1)
-    edges = start + np.arange(-BOX_MARGIN, count + BOX_MARGIN + 1)[:, np.newaxis] * size / count
-    old = np.arange(length)
-    return np.maximum(np.minimum(edges[1:], old + 1) - np.maximum(edges[:-1], old), 0)
+    edges = strokes.start + np.arange(-BOX_MARGIN, count + BOX_MARGIN + 1) * size / count
+    # Which part of each old one lies before each edge.
+    before = np.clip(edges[:, np.newaxis] - np.arange(length), 0, 1)
+    return np.diff(before, axis=0)
