@@ -21,12 +21,11 @@ BOX_MARGIN = (SIDE - BOX_SIDE) // 2
 # How much ink a stroke has at its edge, compared to the pixel with the most. The halos in JPEGs and
 # the fringes of enlarged images have less.
 EDGE = 0.25
-# The same in photographs. Ruled lines have less, and the darkest ones are told by a higher limit.
-PHOTOGRAPH_EDGES = (0.5, 0.6, 0.7)
-# A stroke narrower than this part of the digit's longer side, in drawings and in photographs, is
-# widened to the usual part: MNIST's pens were not as fine, and the models have seen no others.
-FINE_STROKE, FINE_PEN = 1 / 24, 1 / 14
-USUAL_STROKE = 1 / 8
+# The same in photographs. Ruled lines have less.
+PHOTOGRAPH_EDGE = 0.5
+# A stroke narrower than the first part of the digit's longer side is widened to the second one:
+# MNIST's pens were not as fine, and the models have seen no others.
+FINE_STROKE, USUAL_STROKE = 1 / 20, 1 / 8
 # Ink differs from the background by more than this many standard deviations of its noise; in
 # photographs it also takes more than this part of the light.
 NOISE_LIMIT = 6
@@ -38,10 +37,6 @@ SPECK_SIDE = 0.02
 # The longer side in pixels.
 SMALLEST_PHOTOGRAPH = 100
 ALL_AROUND = np.ones((3, 3))
-
-
-class SeveralMarksError(ValueError):
-    """There are a few marks of similar size; a higher limit would only hide the fainter ones."""
 
 
 def normalise(grey: NDArray) -> NDArray[np.uint8]:
@@ -67,13 +62,11 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     for ink, edge, may_touch in readings(grey):
         try:
             digit = cut_out(ink, edge, may_touch)
-            return to_mnist(widen(digit, FINE_STROKE if edge == EDGE else FINE_PEN))
+            return to_mnist(widen(digit))
         except ValueError as error:
             problems.setdefault(edge, error)
-            if edge != EDGE and isinstance(error, SeveralMarksError):
-                break
-    # The lowest limit that is meant for any paper tells most of what there is.
-    raise problems.get(PHOTOGRAPH_EDGES[0]) or problems[EDGE]
+    # The limit that is meant for any paper tells most of what there is.
+    raise problems.get(PHOTOGRAPH_EDGE) or problems[EDGE]
 
 
 def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
@@ -93,7 +86,7 @@ def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
     may_touch : bool
         Whether the digit may reach the edge of the picture.
     """
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    border = border_of(grey)
     contrast = np.median(border) - grey
     if contrast.sum() < 0:
         contrast = -contrast
@@ -112,10 +105,14 @@ def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
         # In a shadow all contrasts are smaller, but the part of the light that ink takes is not.
         ink = 1 - smooth / np.maximum(paper, np.finfo(np.float32).tiny)
         stands_out = ink.max() > max(FAINTEST_INK, np.median(ink) + NOISE_LIMIT * spread(ink))
-        for edge in PHOTOGRAPH_EDGES:
-            yield np.where(stands_out, ink, 0), edge, False
+        yield np.where(stands_out, ink, 0), PHOTOGRAPH_EDGE, False
     if is_drawing and is_even:
         yield drawn, EDGE, True
+
+
+def border_of(picture: NDArray) -> NDArray:
+    """Give the outermost rows and columns of a picture, one after the other."""
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
 
 
 def spread(values: NDArray) -> np.floating:
@@ -164,9 +161,9 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     is_beside = (gaps[:, 1] > 0) & (size[:, 0] >= 0.5 * size[main, 0])
     belongs = (gaps.max(axis=1) <= 0.15 * longest) & ~is_beside
     marks = 1 + np.count_nonzero(~belongs & (mass >= 0.1 * mass[main]))
+    if 1 < marks < 10:
+        raise ValueError(f"found {marks} marks; expected a single digit")
     if marks > 1:
-        if marks < 10:
-            raise SeveralMarksError(f"found {marks} marks; expected a single digit")
         raise ValueError(f"found {marks} marks, as in text or broken lines; expected a digit")
     if longest < SPECK_SIDE * max(ink.shape):
         raise ValueError("found nothing larger than a speck; expected a digit")
@@ -184,15 +181,13 @@ def box_of(is_ink: NDArray[np.bool_]) -> tuple[slice, slice]:
     return ndimage.find_objects(is_ink.astype(int))[0]
 
 
-def widen(ink: Floats, finest: float) -> Floats:
+def widen(ink: Floats) -> Floats:
     """Widen the strokes of a fine pen, until they are as wide as most of MNIST's.
 
     Parameters
     ----------
     ink : ndarray of shape (H, W), float, values >= 0
         A digit with at least half a stroke of space around it.
-    finest : float
-        How wide a stroke is that stays as it is, compared to the digit's longer side.
 
     Returns
     -------
@@ -202,7 +197,7 @@ def widen(ink: Floats, finest: float) -> Floats:
     longest = max(is_stroke[box_of(is_stroke)].shape)
     # Across a stroke the mean distance from its edge is a quarter of its width.
     width = 4 * ndimage.distance_transform_edt(is_stroke)[is_stroke].mean() - 1
-    if width >= finest * longest:
+    if width >= FINE_STROKE * longest:
         return ink
     return ndimage.grey_dilation(ink, math.ceil(USUAL_STROKE * longest - width))
 
