@@ -42,7 +42,7 @@ def model_of(saved: cli.SavedWeights) -> BinaryModel | SoftmaxModel:
         raise ValueError(f"w is of shape {saved.w.shape}; expected {list(model.w.shape)}")
     count = max(2, model.w.shape[1])
     digits = [digit for digit in range(10) if isinstance(classes, list) and digit in classes]
-    if not len(digits) == count == len(classes):
+    if not len(digits) == count == len(classes or ()):
         raise ValueError(f"classes is {classes!r}; expected a list of {count} different digits")
     model.w = saved.w
     return model

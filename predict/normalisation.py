@@ -30,8 +30,6 @@ FINE_STROKE, USUAL_STROKE = 1 / 20, 1 / 8
 # photographs it also takes more than this part of the light.
 NOISE_LIMIT = 6
 FAINTEST_INK = 0.15
-# The digit's darkest pixel, compared to the picture's.
-DARKEST_PART = 0.75
 # The longer side of the smallest digit, compared to the picture's.
 SPECK_SIDE = 0.02
 # The longer side in pixels.
@@ -140,7 +138,7 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     """
     if not ink.any():
         raise ValueError("nothing stands out from the background; expected a digit")
-    parts, count = ndimage.label(ink > edge * ink.max(), ALL_AROUND)
+    parts, _ = ndimage.label(ink > edge * ink.max(), ALL_AROUND)
     bounds = [[(side.start, side.stop) for side in box] for box in ndimage.find_objects(parts)]
     start, stop = np.moveaxis(np.array(bounds), 2, 0)
     size = stop - start
@@ -148,8 +146,7 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     # With the low limit it takes only drawings, with nothing else in them.
     usable = is_inside.all() if edge == EDGE else is_inside
     mass = usable * np.bincount(parts.ravel(), ink.ravel())[1:]
-    is_dark = np.bincount(parts[ink > DARKEST_PART * ink.max()], minlength=count + 1)[1:] > 0
-    main = np.argmax(mass * is_dark)
+    main = np.argmax(mass)
     if not mass[main]:
         raise ValueError(
             "found only lines or shadows that reach the edge of the picture; expected a digit"

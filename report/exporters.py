@@ -69,53 +69,51 @@ class FigurePreprocessor(Preprocessor):
     ``resources["appendix"]``. Streams (prints, warnings, progress bars) are dropped.
     """
 
-    def preprocess(
-        self, nb: NotebookNode, resources: dict[str, Any]
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: dict[str, Any], index: int
     ) -> tuple[NotebookNode, dict[str, Any]]:
-        """Turn each figure and its caption into one Markdown output.
+        """Turn each figure of a cell and its caption into one Markdown output.
 
         Parameters
         ----------
-        nb : NotebookNode
-            The executed notebook; changed in place.
+        cell : NotebookNode
+            A cell of the executed notebook; changed in place.
         resources : dict
             nbconvert's resources; the figures are added in place.
+        index : int
+            The cell's number, counted from 0.
 
         Returns
         -------
-        nb : NotebookNode
+        cell : NotebookNode
         resources : dict
             The two arguments.
 
         Raises
         ------
         ExportError
-            If a figure has no caption, a caption no figure, or a cell ended in an error.
+            If a figure has no caption, a caption no figure, or the cell ended in an error.
         """
-        resources["outputs"], resources["appendix"] = {}, ""
-        for number, cell in enumerate(nb.cells, start=1):
-            if cell.cell_type != "code":
-                continue
-            for output in cell.outputs:
-                if data := output.get("data", {}).get(TRY_IT):
-                    resources["appendix"] = try_it_html(data)
-            cell.outputs = [o for o in cell.outputs if TRY_IT not in o.get("data", {})]
+        if cell.cell_type == "code":
             try:
-                cell.outputs = list(self._outputs(cell.outputs, resources["outputs"]))
+                cell.outputs = list(self._outputs(cell.outputs, resources))
             except ExportError as error:
-                raise ExportError(f"cell {number}: {error}") from None
+                raise ExportError(f"cell {index + 1}: {error}") from None
             if TITLE_BLOCK in cell.metadata.get("tags", []) and cell.outputs:
-                cell.outputs.insert(0, _markdown(f"::: {TITLE_BLOCK}"))
-                cell.outputs.append(_markdown(":::"))
-        return nb, resources
+                cell.outputs = [_markdown(f"::: {TITLE_BLOCK}"), *cell.outputs, _markdown(":::")]
+        return cell, resources
 
     def _outputs(
-        self, outputs: list[NotebookNode], files: dict[str, bytes]
+        self, outputs: list[NotebookNode], resources: dict[str, Any]
     ) -> Iterator[NotebookNode]:
+        files = resources.setdefault("outputs", {})
         shown = iter([output for output in outputs if output.output_type != "stream"])
         for output in shown:
             if output.output_type == "error":
                 raise ExportError(f"its stored output is an error: {output.ename}")
+            if TRY_IT in output.data:
+                resources["appendix"] = try_it_html(output.data[TRY_IT])
+                continue
             kind = next((kind for kind in IMAGES if kind in output.data), None)
             if kind is None and "figure_caption" not in output.metadata:
                 yield output
@@ -149,14 +147,10 @@ class PandocExporter(MarkdownExporter):
     @property
     def default_config(self) -> Config:
         """Settings of nbconvert: `FigurePreprocessor` takes out the figures, text goes first."""
-        return Config(
-            {
-                "ExtractOutputPreprocessor": {"enabled": False},
-                "NbConvertBase": {
-                    "display_data_priority": ["text/markdown", "text/latex", "text/plain"]
-                },
-            }
-        )
+        config = Config()
+        config.ExtractOutputPreprocessor.enabled = False
+        config.NbConvertBase.display_data_priority = ["text/markdown", "text/latex", "text/plain"]
+        return config
 
     def convert(
         self,
@@ -191,7 +185,7 @@ class PandocExporter(MarkdownExporter):
             If a figure has no caption, or a formula or an image cannot be set.
         """
         markdown, resources = super().from_notebook_node(nb, resources)
-        for name, data in resources.pop("outputs").items():
+        for name, data in resources.pop("outputs", {}).items():
             (folder / name).write_bytes(data)
         given = nb.metadata
         title = given.get("title") or resources["metadata"].get("name", "Report")
@@ -201,7 +195,8 @@ class PandocExporter(MarkdownExporter):
             for author in given.get("authors", [])
         ]
         metadata += [("occasion", given.get(key)) for key in ("course", "date")]
-        (folder / "appendix.html").write_text(resources.pop("appendix"), encoding="utf-8")
+        appendix = resources.pop("appendix", "")
+        (folder / "appendix.html").write_text(appendix, encoding="utf-8")
         try:
             document: str = pypandoc.convert_text(
                 markdown,
