@@ -19,7 +19,7 @@ import re
 import sys
 import tempfile
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,12 +137,27 @@ def _markdown(text: str) -> NotebookNode:
 
 
 class PandocExporter(MarkdownExporter):
-    """What both exporters share: the way from the notebook through pandoc."""
+    """What both exporters share: the way from the notebook through pandoc.
+
+    Attributes
+    ----------
+    writer : str
+        What pandoc is to write.
+    options : list of str
+        Further options of pandoc.
+    finish : callable
+        ``finish(document, folder)`` makes the result of what pandoc has written; the figures are
+        in the folder.
+    """
 
     # file_extension is that of the document; the template is that of Markdown.
     template_extension = ".md.j2"
     preprocessors = [FigurePreprocessor]  # noqa: RUF012 (nbconvert's type)
     exclude_input = True
+
+    writer: str
+    options: Sequence[str]
+    finish: Callable[[str, Path], Any]
 
     @property
     def default_config(self) -> Config:
@@ -152,30 +167,21 @@ class PandocExporter(MarkdownExporter):
         config.NbConvertBase.display_data_priority = ["text/markdown", "text/latex", "text/plain"]
         return config
 
-    def convert(
-        self,
-        nb: NotebookNode,
-        resources: dict[str, Any] | None,
-        folder: Path,
-        writer: str,
-        *options: str,
-    ) -> tuple[str, dict[str, Any]]:
-        """Let pandoc convert a notebook, and write its figures to a folder.
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Convert a notebook.
 
         Parameters
         ----------
         nb : NotebookNode
         resources : dict, optional
             nbconvert's.
-        folder : Path
-        writer : str
-            What pandoc is to write.
-        *options : str
-            Further options of pandoc.
 
         Returns
         -------
-        document : str
+        document : bytes or str
+            The bytes of a PDF, or HTML.
         resources : dict
             nbconvert's.
 
@@ -185,8 +191,6 @@ class PandocExporter(MarkdownExporter):
             If a figure has no caption, or a formula or an image cannot be set.
         """
         markdown, resources = super().from_notebook_node(nb, resources)
-        for name, data in resources.pop("outputs", {}).items():
-            (folder / name).write_bytes(data)
         given = nb.metadata
         title = given.get("title") or resources["metadata"].get("name", "Report")
         metadata = [("title", title), ("subtitle", given.get("subtitle")), ("lang", "en")]
@@ -195,27 +199,29 @@ class PandocExporter(MarkdownExporter):
             for author in given.get("authors", [])
         ]
         metadata += [("occasion", given.get(key)) for key in ("course", "date")]
-        appendix = resources.pop("appendix", "")
-        (folder / "appendix.html").write_text(appendix, encoding="utf-8")
-        try:
-            document: str = pypandoc.convert_text(
-                markdown,
-                writer,
-                format=MARKDOWN,
-                extra_args=[
-                    # A warning (a formula or an image that pandoc gave up on) is a hole.
-                    "--fail-if-warnings",
-                    # pandoc takes a row longer than a line as a wish for a full-width table.
-                    "--columns=10000",
-                    f"--lua-filter={STYLES / 'document.lua'}",
-                    *(f"--metadata={key}={value}" for key, value in metadata if value),
-                    *options,
-                ],
-            )
-        except RuntimeError as error:
-            complaint = str(error).partition("during conversion: ")[2] or error
-            raise ExportError(f"pandoc: {one_line(complaint)}") from error
-        return document, resources
+        with tempfile.TemporaryDirectory(prefix="report-") as name:
+            folder = Path(name)
+            for file, data in resources.pop("outputs", {}).items():
+                (folder / file).write_bytes(data)
+            appendix = folder / "appendix.html"
+            appendix.write_text(resources.pop("appendix", ""), encoding="utf-8")
+            options = [
+                # A warning (a formula or an image that pandoc gave up on) is a hole.
+                "--fail-if-warnings",
+                # pandoc takes a row longer than a line as a wish for a full-width table.
+                "--columns=10000",
+                f"--lua-filter={STYLES / 'document.lua'}",
+                f"--resource-path={folder}",
+                f"--include-after-body={appendix}",
+                *(f"--metadata={key}={value}" for key, value in metadata if value),
+                *(option.format(STYLES) for option in self.options),
+            ]
+            try:
+                document = pypandoc.convert_text(markdown, self.writer, MARKDOWN, options)
+            except RuntimeError as error:
+                complaint = str(error).partition("during conversion: ")[2] or error
+                raise ExportError(f"pandoc: {one_line(complaint)}") from error
+            return self.finish(document, folder), resources
 
 
 class TypstPDFExporter(PandocExporter):
@@ -223,28 +229,19 @@ class TypstPDFExporter(PandocExporter):
 
     export_from_notebook = "PDF via Typst"
     file_extension = ".pdf"
+    writer = "typst"
+    options = (
+        # The title, the notebook's heading of level 1, is no heading on paper.
+        "--shift-heading-level-by=-1",
+        "--template={}/report.typ",
+        "--lua-filter={}/paper.lua",
+    )
 
-    def from_notebook_node(  # type: ignore[override]
-        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
-    ) -> tuple[bytes, dict[str, Any]]:
-        """Convert a notebook to the bytes of a PDF; raise an `ExportError` if that is impossible.
-
-        Parameters, and the second result, are nbconvert's.
-        """
-        with tempfile.TemporaryDirectory(prefix="report-") as folder:
-            main = Path(folder) / "main.typ"
-            source, resources = self.convert(
-                nb,
-                resources,
-                main.parent,
-                "typst",
-                # The title, the notebook's heading of level 1, is no heading on paper.
-                "--shift-heading-level-by=-1",
-                f"--template={STYLES / 'report.typ'}",
-                f"--lua-filter={STYLES / 'paper.lua'}",
-            )
-            main.write_text(source, encoding="utf-8")
-            return self.compile(main), resources
+    def finish(self, document: str, folder: Path) -> bytes:
+        """Let Typst set what pandoc has written."""
+        main = folder / "main.typ"
+        main.write_text(document, encoding="utf-8")
+        return self.compile(main)
 
     def compile(self, main: Path) -> bytes:
         """Let Typst make a PDF that is accessible (PDF/UA), if there are fonts for all characters.
@@ -271,29 +268,17 @@ class StandaloneHTMLExporter(PandocExporter):
 
     export_from_notebook = "Standalone HTML"
     file_extension = ".html"
+    writer = "html5"
+    options = (
+        "--embed-resources",
+        "--mathml",
+        "--toc",
+        "--wrap=none",
+        "--template={}/page.html",
+        "--css={}/report.css",
+        "--lua-filter={}/screen.lua",
+    )
 
-    def from_notebook_node(  # type: ignore[override]
-        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
-    ) -> tuple[str, dict[str, Any]]:
-        """Convert a notebook to HTML; raise an `ExportError` if that is impossible.
-
-        Parameters, and the second result, are nbconvert's.
-        """
-        with tempfile.TemporaryDirectory(prefix="report-") as folder:
-            page, resources = self.convert(
-                nb,
-                resources,
-                Path(folder),
-                "html5",
-                "--embed-resources",
-                "--mathml",
-                "--toc",
-                "--wrap=none",
-                f"--include-after-body={folder}/appendix.html",
-                f"--resource-path={folder}",
-                f"--template={STYLES / 'page.html'}",
-                f"--css={STYLES / 'report.css'}",
-                f"--lua-filter={STYLES / 'screen.lua'}",
-            )
-        # A heading without words, as above the names of rows, is none.
-        return re.sub("<th\\b([^>]*)></th>", r"<td\1></td>", page), resources
+    def finish(self, document: str, folder: Path) -> str:
+        """Make what pandoc has written accessible: a heading without words is none."""
+        return re.sub("<th\\b([^>]*)></th>", r"<td\1></td>", document)
