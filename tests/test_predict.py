@@ -1,6 +1,6 @@
 """The classifier of image files, with MNIST's own images as the oracle of how it prepares them."""
 
-from cli.weights import load_weights, save_weights
+from cli.weights import SavedWeights, load_weights, save_weights
 
 import csv
 import os
@@ -37,7 +37,7 @@ def keep(path, trainer, settings):
     softmax = isinstance(trainer.model, SoftmaxModel)
     known = {"model": "softmax" if softmax else "logistic", "classes": list(range(10))}
     histories = trainer.train_history, trainer.val_history
-    save_weights(path, trainer.model.w, known | settings, *histories)
+    save_weights(path, SavedWeights(trainer.model.w, known | settings, *histories))
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -746,8 +746,8 @@ def test_weights_whose_classes_are_not_ten_different_digits_are_refused(
     classes, softmax_file, digits, tmp_path
 ):
     saved = load_weights(softmax_file[1])
-    histories = saved.train_history, saved.val_history
-    save_weights(tmp_path / "w.npz", saved.w, saved.settings | {"classes": classes}, *histories)
+    other = saved._replace(settings=saved.settings | {"classes": classes})
+    save_weights(tmp_path / "w.npz", other)
     Image.fromarray(digits[0]).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="expected a list of 10 different digits"):
         main([str(tmp_path / "w.npz"), str(tmp_path / "a.png")])
