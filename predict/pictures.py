@@ -77,8 +77,7 @@ def to_grey(image: Image.Image) -> NDArray[np.float32]:
     if image.mode.startswith(("I", "F")):
         # Pillow would cut such values off at 255.
         return np.asarray(image, dtype=np.float32)
-    # A transparent color of these modes is the background's own: as good as any other background.
-    if image.mode not in ("1", "L", "RGB") and image.has_transparency_data:
+    if image.has_transparency_data:
         image = fill_transparent(image.convert("RGBA"))
     return np.asarray(image.convert("L"), dtype=np.float32)
 

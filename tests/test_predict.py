@@ -549,6 +549,20 @@ def test_a_fine_pen_counts_as_a_broad_one():
     assert strokes.max() <= 4
 
 
+def test_two_digits_close_to_each_other_are_two():
+    ones = np.zeros((200, 200), dtype=np.uint8)
+    ones[50:150, 80:90] = ones[50:150, 98:108] = 255
+    with pytest.raises(ValueError, match=r"^found 2 marks; expected a single digit$"):
+        normalise(ones)
+
+
+def test_a_line_is_no_digit():
+    line = np.zeros((200, 400), dtype=np.uint8)
+    line[90:110, 50:350] = 255
+    with pytest.raises(ValueError, match=r"^found a line or a row of letters; expected a digit$"):
+        normalise(line)
+
+
 def test_a_spot_of_dust_is_no_digit():
     page = np.full((800, 800), 230, dtype=np.uint8)
     page[400:405, 300:306] = 20
