@@ -100,7 +100,7 @@ OUTPUT_OPTIONS: Options = {
 }
 DIGITS_OPTION: Options = {
     "--digits": option(
-        DIGIT, (2, 3), ("ONE", "ZERO"), "the digits of target 1 and target 0", "2 3", nargs=2
+        DIGIT, [2, 3], ("ONE", "ZERO"), "the digits of target 1 and target 0", "2 3", nargs=2
     )
 }
 

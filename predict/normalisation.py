@@ -34,7 +34,6 @@ FAINTEST_INK = 0.15
 SPECK_SIDE = 0.02
 # The longer side in pixels.
 SMALLEST_PHOTOGRAPH = 100
-ALL_AROUND = np.ones((3, 3))
 
 
 def normalise(grey: NDArray) -> NDArray[np.uint8]:
@@ -59,8 +58,7 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     problems: dict[float, ValueError] = {}
     for ink, edge, may_touch in readings(grey):
         try:
-            digit = cut_out(ink, edge, may_touch)
-            return to_mnist(widen(digit))
+            return to_mnist(widen(cut_out(ink, edge, may_touch)))
         except ValueError as error:
             problems.setdefault(edge, error)
     # The limit that is meant for any paper tells most of what there is.
@@ -139,7 +137,7 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     """
     if not ink.any():
         raise ValueError("nothing stands out from the background; expected a digit")
-    parts, _ = ndimage.label(ink > edge * ink.max(), ALL_AROUND)
+    parts, _ = ndimage.label(ink > edge * ink.max(), np.ones((3, 3)))
     bounds = [[(side.start, side.stop) for side in box] for box in ndimage.find_objects(parts)]
     start, stop = np.moveaxis(np.array(bounds), 2, 0)
     size = stop - start

@@ -134,6 +134,7 @@ def test_tables_and_figures_name_the_settings_that_are_not_the_assignments(tmp_p
     ]
     for arguments, note in (
         ([], ""),
+        (["--digits", "2", "3"], ""),
         (other, "data kuzushi, digits 4 and 9, learning rate 0.02"),
     ):
         figure = plt.figure()
