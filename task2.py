@@ -121,7 +121,7 @@ def draw(trainers: Mapping[str, LogisticTrainer]) -> dict[str, Figure]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiments of task 2 as the command line says; see ``--help``."""
     options = (cli.DIGITS_OPTION, cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
-    args = cli.make_parser(__doc__, *options, learning_rate=0.05).parse_args(argv)
+    args = cli.Parser(__doc__, *options, learning_rate=0.05).parse_args(argv)
     cli.check_outputs(args)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.digits, args.data_dir)

@@ -142,7 +142,7 @@ def gradient_approximation_test(model: BinaryModel, X: Floats, Y: NDArray) -> fl
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
-    parser = cli.make_parser(
+    parser = cli.Parser(
         "Check preprocessing, model, loss and gradient of task 2a on real images.",
         cli.DIGITS_OPTION,
         cli.DATA_OPTIONS,

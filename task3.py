@@ -125,7 +125,7 @@ def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiment of task 3 as the command line says; see ``--help``."""
     options = (cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
-    parser = cli.make_parser(__doc__, *options, learning_rate=0.01)
+    parser = cli.Parser(__doc__, *options, learning_rate=0.01)
     l2 = cli.option(cli.NON_NEGATIVE, 0.0, "LAMBDA", "weight of the L2 penalty", "0")
     parser.add_argument("--l2", **l2)
     args = parser.parse_args(argv)

@@ -128,7 +128,7 @@ def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: NDArray) -> f
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
-    parser = cli.make_parser(
+    parser = cli.Parser(
         "Check one-hot encoding, model, loss and gradient of task 3a on real images.",
         cli.DATA_OPTIONS,
     )

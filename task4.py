@@ -61,7 +61,7 @@ def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiments of task 4 as the command line says; see ``--help``."""
     options = (cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
-    parser = cli.make_parser(__doc__, *options, learning_rate=0.01)
+    parser = cli.Parser(__doc__, *options, learning_rate=0.01)
     text, default = "weights of the L2 penalty; 0 is always among them", "1 0.1 0.01 0.001"
     l2 = cli.option(cli.NON_NEGATIVE, LAMBDAS, "LAMBDA", text, default, nargs="+")
     parser.add_argument("--l2", **l2)

@@ -13,7 +13,6 @@ from cli.options import (
     POSITIVE_INT,
     TRAINING_OPTIONS,
     Parser,
-    make_parser,
     option,
 )
 from cli.training import (

@@ -44,23 +44,21 @@ def run(main: Callable[[], int]) -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What a console cannot print must not cost the results.
         sys.stdout.reconfigure(errors="replace")
+    code = EXIT_ERROR
     try:
         code = main()
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe, such as `head`, has seen enough. Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = EXIT_ERROR
     except KeyboardInterrupt:
         fail("interrupted")
         code = EXIT_INTERRUPTED
     except OSError as error:
         described = error.strerror and error.filename
         fail(f"{error.filename}: {error.strerror}" if described else str(error))
-        code = EXIT_ERROR
     except (ArithmeticError, AssertionError, ValueError) as error:
         fail(str(error))
-        code = EXIT_ERROR
     sys.exit(code)
 
 

@@ -100,7 +100,7 @@ OUTPUT_OPTIONS: Options = {
 }
 DIGITS_OPTION: Options = {
     "--digits": option(
-        DIGIT, (2, 3), ("ONE", "ZERO"), "the digits of target 1 and target 0", "2 3", nargs=2
+        DIGIT, [2, 3], ("ONE", "ZERO"), "the digits of target 1 and target 0", "2 3", nargs=2
     )
 }
 
@@ -109,26 +109,6 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and whose options cannot be shortened.
 
     The parsed arguments hold in `defaults` what all options would be without a command line.
-    """
-
-    def __init__(self, description: str | None, epilog: str | None = None) -> None:
-        super().__init__(program(), description=description, epilog=epilog, allow_abbrev=False)
-
-    def parse_args(self, *args: Any, **kwargs: Any) -> argparse.Namespace:  # type: ignore[override]
-        """Parse the arguments."""
-        parsed: argparse.Namespace = super().parse_args(*args, **kwargs)
-        parsed.defaults = {name: self.get_default(name) for name in vars(parsed)}
-        return parsed
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message to standard error and end with exit code 2."""
-        self.exit(EXIT_ERROR, f"{self.prog}: error: {message}\n")
-
-
-def make_parser(
-    description: str | None, *groups: Options, epilog: str | None = None, **defaults: object
-) -> Parser:
-    """Make a parser out of groups of options.
 
     Parameters
     ----------
@@ -139,14 +119,23 @@ def make_parser(
         What it says last.
     **defaults
         Defaults of options that differ from task to task.
-
-    Returns
-    -------
-    Parser
     """
-    parser = Parser(description, epilog)
-    for group in groups:
-        for name, arguments in group.items():
-            parser.add_argument(name, **arguments)
-    parser.set_defaults(**defaults)
-    return parser
+
+    def __init__(
+        self, description: str | None, *groups: Options, epilog: str | None = None, **defaults: Any
+    ) -> None:
+        super().__init__(program(), description=description, epilog=epilog, allow_abbrev=False)
+        for group in groups:
+            for name, arguments in group.items():
+                self.add_argument(name, **arguments)
+        self.set_defaults(**defaults)
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> argparse.Namespace:  # type: ignore[override]
+        """Parse the arguments."""
+        parsed: argparse.Namespace = super().parse_args(*args, **kwargs)
+        parsed.defaults = {name: self.get_default(name) for name in vars(parsed)}
+        return parsed
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message to standard error and end with exit code 2."""
+        self.exit(EXIT_ERROR, f"{self.prog}: error: {message}\n")

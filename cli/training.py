@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail
 from cli.files import atomic_path, check_folder
-from cli.weights import save_weights
+from cli.weights import SavedWeights, save_weights
 
 import argparse
 import contextlib
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Trainer = TypeVar("Trainer", bound=BaseTrainer)
 
 # By the last word of a row's name.
-FORMATS = {"loss": ".4f", "accuracy": ".2%", "seconds": ".1f", "step": ","}
+FORMATS = {"epoch": "", "step": ",", "loss": ".4f", "accuracy": ".2%", "seconds": ".1f"}
 # What others than the assignment's settings are called in tables and figures.
 SETTINGS = {
     "data_dir": "data",
@@ -115,8 +115,8 @@ def train(
         # With a validation, this fits into the 80 columns of a terminal. None: unless it is one.
         looks = {"bar_format": "{desc}: step {n}{postfix}", "disable": args.quiet or None}
         bars = {
-            trainer.name: stack.enter_context(tqdm(desc=trainer.name, position=position, **looks))
-            for position, trainer in enumerate(trainers.values())
+            trainer.name: stack.enter_context(tqdm(desc=trainer.name, **looks))
+            for trainer in trainers.values()
         }
         for trainer in trainers.values():
             trainer.after_step = after_step
@@ -172,7 +172,7 @@ def keep_weights(
         }
         paths.append(args.weights / f"{name}.npz")
         histories = trainer.train_history, trainer.val_history
-        save_weights(paths[-1], trainer.model.w, settings, *histories)
+        save_weights(paths[-1], SavedWeights(trainer.model.w, settings, *histories))
     return paths
 
 
@@ -202,7 +202,7 @@ def report_runs(
     int
         The exit code: 2 if a run diverged, 130 after Ctrl-C.
     """
-    trained = [trainer for trainer in trainers.values() if is_worth_keeping(trainer)]
+    trained = list(filter(is_worth_keeping, trainers.values()))
     if trained and not args.quiet:
         if settings := other_settings(args):
             print(printable(f"not the assignment's settings: {settings}"))
@@ -234,11 +234,9 @@ def format_table(trainers: Sequence[BaseTrainer]) -> str:
     summaries = [summary(trainer) for trainer in trainers]
     rows = [["run", *(printable(trainer.name) for trainer in trainers)]]
     for key in summaries[0]:
-        values = [run[key] for run in summaries]
-        if key != "ended":
-            spec = FORMATS.get(key.rpartition("_")[2], "")
-            values = [printable(number(value, spec)) for value in values]
-        rows.append([key.replace("_", " "), *values])
+        spec = FORMATS.get(key.rpartition("_")[2])
+        cells = [run[key] if spec is None else number(run[key], spec) for run in summaries]
+        rows.append([key.replace("_", " "), *map(printable, cells)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

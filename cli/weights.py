@@ -12,7 +12,6 @@ from cli.files import atomic_path
 import json
 import os
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,29 +42,22 @@ class SavedWeights(NamedTuple):
     val_history: History
 
 
-def save_weights(
-    path: str | os.PathLike[str],
-    w: Floats,
-    settings: Mapping[str, object],
-    train_history: History,
-    val_history: History,
-) -> None:
+def save_weights(path: str | os.PathLike[str], saved: SavedWeights) -> None:
     """Write the weights, settings and histories of a run that has ended.
 
     Parameters
     ----------
     path : path
         The file to write, under just this name. Its folder is made if it is missing.
-    w, settings, train_history, val_history
-        As in `SavedWeights`.
+    saved : SavedWeights
 
     Raises
     ------
     OSError
         If the file cannot be written. An older file at `path` stays as it was.
     """
-    arrays: dict[str, Any] = {"w": w, "settings": json.dumps(settings)}
-    for part, history in (("train", train_history), ("val", val_history)):
+    arrays: dict[str, Any] = {"w": saved.w, "settings": json.dumps(saved.settings)}
+    for part, history in (("train", saved.train_history), ("val", saved.val_history)):
         for quantity in QUANTITIES:
             rows = list(history[quantity].items())
             arrays[f"{part}_{quantity}"] = np.array(rows, dtype=np.float64).reshape(-1, 2)

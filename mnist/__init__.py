@@ -74,16 +74,12 @@ def load_split(
             f"{images_path}: holds {num_images} images, expected {num_labels}, the number of"
             f" labels in {labels_path.name}"
         )
-    if num_images < (count or 1):
-        raise ValueError(
-            f"{images_path}: holds {num_images} images, expected at least {count or 1}"
-        )
+    if num_images < (needed := count or 1):
+        raise ValueError(f"{images_path}: holds {num_images} images, expected at least {needed}")
     if labels.max() >= NUM_CLASSES:
-        position = int(np.argmax(labels >= NUM_CLASSES))
-        raise ValueError(
-            f"{labels_path}: label number {position}, counting from 0, is {labels[position]}, "
-            f"expected 0 to {NUM_CLASSES - 1}"
-        )
+        position = np.argmax(labels >= NUM_CLASSES)
+        where = f"{labels_path}: label number {position}, counting from 0,"
+        raise ValueError(f"{where} is {labels[position]}, expected 0 to {NUM_CLASSES - 1}")
     if images_path.name.startswith(EMNIST_SPLITS[split]):
         images = images.swapaxes(1, 2)
     return images.reshape(len(images), -1), labels[:count, np.newaxis]
@@ -119,16 +115,13 @@ def read_file(
             f"{path}: ends after {len(content)} bytes, expected a header of {header_size} bytes"
         )
     magic, total, *found_shape = np.frombuffer(content[:header_size], ">u4").tolist()
-    if magic != MAGIC_NUMBERS[kind]:
-        raise ValueError(
-            f"{path}: magic number is {magic}, expected {MAGIC_NUMBERS[kind]} for {kind}"
-        )
+    if magic != (expected := MAGIC_NUMBERS[kind]):
+        raise ValueError(f"{path}: magic number is {magic}, expected {expected} for {kind}")
     if tuple(found_shape) != item_shape:
         raise ValueError(f"{path}: images are of shape {found_shape}, expected {list(item_shape)}")
-    if size < 0 and len(content) != header_size + total * item_size:
+    if size < 0 and len(content) != (expected := header_size + total * item_size):
         raise ValueError(
-            f"{path}: holds {len(content)} bytes, expected {header_size + total * item_size} for"
-            f" {total} {kind}"
+            f"{path}: holds {len(content)} bytes, expected {expected} for {total} {kind}"
         )
     items = np.frombuffer(content, np.uint8, offset=header_size).reshape(-1, *item_shape)
     return items[:count].copy(), total

@@ -7,13 +7,12 @@ from cli.training import printable
 
 import csv
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from numerics.checks import Floats
 from plots.numbers import number
@@ -23,8 +22,8 @@ from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
 
 LONGEST_NAME = 45
-# The sides of the two pictures in a row of --show-input, and the space around them, in pixels.
-SHOWN_SIDE, SPACE = 280, 20
+# What Matplotlib can write.
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".pdf", ".svg")
 
 
 def model_of(saved: cli.SavedWeights) -> BinaryModel | SoftmaxModel:
@@ -36,21 +35,14 @@ def model_of(saved: cli.SavedWeights) -> BinaryModel | SoftmaxModel:
         If the settings state no model, or one that the weights or classes do not fit.
     """
     kind, classes = saved.settings.get("model"), saved.settings.get("classes")
-    model: BinaryModel | SoftmaxModel
-    if kind == "logistic":
-        model = BinaryModel()
-    elif kind == "softmax":
-        model = SoftmaxModel(saved.settings.get("l2_reg_lambda", 0.0))
-    else:
+    if kind not in ("logistic", "softmax"):
         raise ValueError(f"model is {kind!r}; expected 'logistic' or 'softmax'")
-    count = max(2, model.w.shape[1])
+    model = BinaryModel() if kind == "logistic" else SoftmaxModel(0.0)
     if saved.w.shape != model.w.shape:
         raise ValueError(f"w is of shape {saved.w.shape}; expected {list(model.w.shape)}")
-    if (
-        not isinstance(classes, list)
-        or any(digit not in range(10) for digit in classes)
-        or not len(classes) == len(set(classes)) == count
-    ):
+    count = max(2, model.w.shape[1])
+    digits = [digit for digit in range(10) if isinstance(classes, list) and digit in classes]
+    if not len(digits) == count == len(classes or ()):
         raise ValueError(f"classes is {classes!r}; expected a list of {count} different digits")
     model.w = saved.w
     return model
@@ -76,22 +68,29 @@ def class_probabilities(model: BinaryModel | SoftmaxModel, images: NDArray) -> F
     return outputs
 
 
-def draw_row(grey: NDArray, image: NDArray[np.uint8], title: str) -> Image.Image:
-    """Draw what was read beside what the model sees of it, below a title."""
-    font = ImageFont.truetype(
-        Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 14
-    )
-    row = Image.new("L", (2 * SHOWN_SIDE + 3 * SPACE, SHOWN_SIDE + 3 * SPACE), 255)
-    shades = np.interp(grey, [grey.min(), grey.max() + 1e-9], [0, 255])
-    pictures = [
-        ImageOps.contain(Image.fromarray(shades.astype(np.uint8)), (SHOWN_SIDE, SHOWN_SIDE)),
-        Image.fromarray(image).resize((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.NEAREST),
-    ]
-    for column, picture in enumerate(pictures):
-        framed = ImageOps.expand(picture, 1, 128)
-        row.paste(framed, (SPACE + column * (SHOWN_SIDE + SPACE), 2 * SPACE))
-    ImageDraw.Draw(row).text((SPACE, SPACE // 2), title, 0, font)
-    return row
+def draw_inputs(inputs: Sequence[tuple[str, NDArray, NDArray]], path: Path) -> None:
+    """Draw what was read beside what the model sees of it, a row for each image.
+
+    Parameters
+    ----------
+    inputs : sequence of (title, what was read, what the model sees)
+    path : pathlib.Path
+    """
+    from matplotlib.figure import Figure
+
+    count = len(inputs)
+    figure = Figure(figsize=(6, 3.2 * count))
+    figure.subplots_adjust(0.01, 0.01 / count, 0.99, 1 - 0.09 / count, wspace=0.02, hspace=0.1)
+    grid = figure.subplots(count, 2, squeeze=False)
+    for row, (title, *pictures) in zip(grid, inputs, strict=True):
+        for axes, picture in zip(row, pictures, strict=True):
+            axes.imshow(picture, cmap="gray")
+            axes.set(xticks=[], yticks=[], anchor="N")
+        row[0].set_title(title, loc="left", parse_math=False)
+    # The names of some files are in scripts that the font does not have.
+    with warnings.catch_warnings(action="ignore"):
+        # Matplotlib draws at most 2¹⁶ pixels in a column.
+        figure.savefig(path, dpi=min(100, 20_000 / count))
 
 
 def make_parser() -> cli.Parser:
@@ -138,13 +137,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = make_parser()
     args = parser.parse_args(argv)
-    for path in filter(None, (args.csv, args.show_input)):
+    outputs = [path for path in (args.csv, args.show_input) if path]
+    for path in outputs:
         cli.check_file(path)
-    outputs = [path.resolve() for path in (args.csv, args.show_input) if path]
-    read = [Path(name).resolve() for name in (args.weights, *args.images)]
-    if len({*outputs, *read}) < len(outputs) + len(set(read)):
+    read = {Path(name).resolve() for name in (args.weights, *args.images)}
+    if len({*read, *(path.resolve() for path in outputs)}) < len(read) + len(outputs):
         parser.error("--csv or --show-input names a file that is read, or both name the same one")
-    if args.show_input and args.show_input.suffix.lower() not in Image.registered_extensions():
+    if args.show_input and args.show_input.suffix.lower() not in PICTURES:
         parser.error(f"--show-input is {args.show_input}; expected a name like input.png")
     saved = cli.load_weights(args.weights)
     model, classes = model_of(saved), saved.settings["classes"]
@@ -153,7 +152,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         note = f"{args.weights} was trained on {data}: a digit stands for a class of these data"
         print(f"{parser.prog}: note: {note}", file=sys.stderr)
 
-    lines, table, drawn = [], [], []
+    lines = [("image", "digit", "probability", "runner-up")]
+    table, inputs = [["image", "digit", *classes]], []
     for name in args.images:
         try:
             grey = read_picture(name)
@@ -163,29 +163,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             continue
         probabilities = class_probabilities(model, image[np.newaxis])[0]
         first, second = np.argsort(-probabilities, kind="stable")[:2]
+        digit, runner_up = classes[first], classes[second]
+        percent, next_percent = (number(probabilities[k], ".1%") for k in (first, second))
         shown = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
-        percent = [number(float(probabilities[k]), ".1%") for k in (first, second)]
-        lines.append((shown, classes[first], percent[0], f"{classes[second]} ({percent[1]})"))
-        table.append([name, classes[first], *probabilities.tolist()])
+        lines.append((shown, digit, percent, f"{runner_up} ({next_percent})"))
+        table.append([name, digit, *probabilities.tolist()])
         if args.show_input:
-            drawn.append(draw_row(grey, image, f"{shown}: {classes[first]} ({percent[0]})"))
+            inputs.append((f"{shown}: {digit} ({percent})", grey, image))
 
     if args.csv:
-        with (
-            cli.atomic_path(args.csv) as path,
-            path.open("w", newline="", encoding="utf-8") as file,
-        ):
-            csv.writer(file, lineterminator="\n").writerows([["image", "digit", *classes], *table])
-    if drawn:
-        sheet = Image.new("L", (drawn[0].width, sum(row.height for row in drawn)))
-        for place, row in enumerate(drawn):
-            sheet.paste(row, (0, place * row.height))
+        with cli.atomic_path(args.csv) as path, path.open("w", newline="", encoding="utf-8") as out:
+            csv.writer(out, lineterminator="\n").writerows(table)
+    if inputs:
         with cli.atomic_path(args.show_input) as path:
-            sheet.save(path)
-    width = max(5, *(len(shown) for shown, *_ in lines)) if lines else 5
-    for line in [("image", "digit", "probability", "runner-up"), *lines][: len(lines) and None]:
-        print(printable("{:{width}}  {:>5}  {:>11}  {}".format(*line, width=width)))
-    return 0 if len(lines) == len(args.images) else cli.EXIT_ERROR
+            draw_inputs(inputs, path)
+    width = max(len(shown) for shown, *_ in lines)
+    for shown, *rest in lines if len(lines) > 1 else []:
+        print(printable("{:{}}  {:>5}  {:>11}  {}".format(shown, width, *rest)))
+    return 0 if len(lines) > len(args.images) else cli.EXIT_ERROR
 
 
 if __name__ == "__main__":

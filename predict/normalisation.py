@@ -21,29 +21,19 @@ BOX_MARGIN = (SIDE - BOX_SIDE) // 2
 # How much ink a stroke has at its edge, compared to the pixel with the most. The halos in JPEGs and
 # the fringes of enlarged images have less.
 EDGE = 0.25
-# The same in photographs. Ruled lines have less, and the darkest ones are told by a higher limit.
-PHOTOGRAPH_EDGES = (0.5, 0.6, 0.7)
-# A stroke narrower than this part of the digit's longer side, in drawings and in photographs, is
-# widened to the usual part: MNIST's pens were not as fine, and the models have seen no others.
-FINE_STROKE, FINE_PEN = 1 / 24, 1 / 14
-USUAL_STROKE = 1 / 8
+# The same in photographs. Ruled lines have less.
+PHOTOGRAPH_EDGE = 0.5
+# A stroke narrower than the first part of the digit's longer side is widened to the second one:
+# MNIST's pens were not as fine, and the models have seen no others.
+FINE_STROKE, USUAL_STROKE = 1 / 20, 1 / 8
 # Ink differs from the background by more than this many standard deviations of its noise; in
 # photographs it also takes more than this part of the light.
 NOISE_LIMIT = 6
 FAINTEST_INK = 0.15
-# The digit's darkest pixel, compared to the picture's.
-DARKEST_PART = 0.75
 # The longer side of the smallest digit, compared to the picture's.
 SPECK_SIDE = 0.02
-# An 8 has two, careless ones a few more; squared paper has hundreds.
-MOST_HOLES = 6
 # The longer side in pixels.
 SMALLEST_PHOTOGRAPH = 100
-ALL_AROUND = np.ones((3, 3))
-
-
-class SeveralMarksError(ValueError):
-    """There are a few marks of similar size; a higher limit would only hide the fainter ones."""
 
 
 def normalise(grey: NDArray) -> NDArray[np.uint8]:
@@ -68,14 +58,11 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     problems: dict[float, ValueError] = {}
     for ink, edge, may_touch in readings(grey):
         try:
-            digit = cut_out(ink, edge, may_touch)
-            return to_mnist(widen(digit, FINE_STROKE if edge == EDGE else FINE_PEN))
+            return to_mnist(widen(cut_out(ink, edge, may_touch)))
         except ValueError as error:
             problems.setdefault(edge, error)
-            if edge != EDGE and isinstance(error, SeveralMarksError):
-                break
-    # The lowest limit that is meant for any paper tells most of what there is.
-    raise next(problems[edge] for edge in (*PHOTOGRAPH_EDGES, EDGE) if edge in problems)
+    # The limit that is meant for any paper tells most of what there is.
+    raise problems.get(PHOTOGRAPH_EDGE) or problems[EDGE]
 
 
 def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
@@ -95,39 +82,39 @@ def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
     may_touch : bool
         Whether the digit may reach the edge of the picture.
     """
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    border = border_of(grey)
     contrast = np.median(border) - grey
     if contrast.sum() < 0:
         contrast = -contrast
-    side = max(grey.shape)
-    is_drawing = spread(border) <= 0.005 * contrast.max()
-    # What an opening leaves is wider than any stroke: shadows, and light from one side.
-    light = ndimage.grey_opening(contrast, window(side / 2.5), mode="constant")
-    is_even = np.ptp(light) <= 0.1 * contrast.max()
     drawn = np.maximum(contrast, 0)
+    is_drawing = spread(border) <= 0.005 * contrast.max()
     if is_drawing:
         yield drawn, EDGE, False
+    side = max(grey.shape)
+    # What an opening leaves is wider than any stroke: shadows, and light from one side. For what is
+    # so wide, a fourth of the rows and columns is enough.
+    light = ndimage.grey_opening(contrast[::4, ::4], math.ceil(side / 10), mode="constant")
+    is_even = np.ptp(light) <= 0.1 * contrast.max()
     if side >= SMALLEST_PHOTOGRAPH or not is_drawing:
         dark_on_light = grey.max() - contrast if is_even else grey
         smooth = ndimage.gaussian_filter(dark_on_light.astype(np.float32), 1)
-        paper = ndimage.grey_closing(smooth, window(side / 6), mode="nearest")
+        paper = ndimage.grey_closing(smooth, math.ceil(side / 6), mode="nearest")
         # In a shadow all contrasts are smaller, but the part of the light that ink takes is not.
         ink = 1 - smooth / np.maximum(paper, np.finfo(np.float32).tiny)
         stands_out = ink.max() > max(FAINTEST_INK, np.median(ink) + NOISE_LIMIT * spread(ink))
-        for edge in PHOTOGRAPH_EDGES:
-            yield np.where(stands_out, ink, 0), edge, False
+        yield np.where(stands_out, ink, 0), PHOTOGRAPH_EDGE, False
     if is_drawing and is_even:
         yield drawn, EDGE, True
+
+
+def border_of(picture: NDArray) -> NDArray:
+    """Give the outermost rows and columns of a picture, one after the other."""
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
 
 
 def spread(values: NDArray) -> np.floating:
     """Estimate a standard deviation by the median deviation, which a few strokes do not change."""
     return 1.4826 * np.median(np.abs(values - np.median(values)))
-
-
-def window(side: float) -> tuple[int, int]:
-    """Give the smallest square window with a middle that is at least as wide."""
-    return (math.ceil(side) // 2 * 2 + 1,) * 2
 
 
 def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
@@ -150,18 +137,15 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     """
     if not ink.any():
         raise ValueError("nothing stands out from the background; expected a digit")
-    parts, count = ndimage.label(ink > edge * ink.max(), ALL_AROUND)
-    numbers = np.arange(1, count + 1)
-    places = ndimage.find_objects(parts)
-    start = np.array([[rows.start, columns.start] for rows, columns in places])
-    stop = np.array([[rows.stop, columns.stop] for rows, columns in places])
+    parts, _ = ndimage.label(ink > edge * ink.max(), np.ones((3, 3)))
+    bounds = [[(side.start, side.stop) for side in box] for box in ndimage.find_objects(parts)]
+    start, stop = np.moveaxis(np.array(bounds), 2, 0)
     size = stop - start
     is_inside = ((start > 0) & (stop < ink.shape)).all(axis=1) | may_touch
     # With the low limit it takes only drawings, with nothing else in them.
     usable = is_inside.all() if edge == EDGE else is_inside
-    mass = usable * ndimage.sum_labels(ink, parts, numbers)
-    is_dark = ndimage.maximum(ink, parts, numbers) > DARKEST_PART * ink.max()
-    main = np.argmax(mass * is_dark)
+    mass = usable * np.bincount(parts.ravel(), ink.ravel())[1:]
+    main = np.argmax(mass)
     if not mass[main]:
         raise ValueError(
             "found only lines or shadows that reach the edge of the picture; expected a digit"
@@ -173,47 +157,45 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     is_beside = (gaps[:, 1] > 0) & (size[:, 0] >= 0.5 * size[main, 0])
     belongs = (gaps.max(axis=1) <= 0.15 * longest) & ~is_beside
     marks = 1 + np.count_nonzero(~belongs & (mass >= 0.1 * mass[main]))
+    if 1 < marks < 10:
+        raise ValueError(f"found {marks} marks; expected a single digit")
     if marks > 1:
-        if marks < 10:
-            raise SeveralMarksError(f"found {marks} marks; expected a single digit")
         raise ValueError(f"found {marks} marks, as in text or broken lines; expected a digit")
     if longest < SPECK_SIDE * max(ink.shape):
         raise ValueError("found nothing larger than a speck; expected a digit")
     if size[main, 1] > 3 * size[main, 0]:
         raise ValueError("found a line or a row of letters; expected a digit")
     is_digit = np.append(False, belongs & (mass >= 0.01 * mass[main]))[parts]
-    holes = np.bincount(ndimage.label(~is_digit)[0].ravel())[1:]
-    if np.count_nonzero(holes > (longest / 40) ** 2) > 1 + MOST_HOLES:
-        raise ValueError("found a pattern of lines; expected a digit")
     reach = math.ceil(longest / (2 if edge == EDGE else 20))
     is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1)
     is_near &= np.append(True, belongs)[parts]
-    rows, columns = np.flatnonzero(is_near.any(axis=1)), np.flatnonzero(is_near.any(axis=0))
-    digit = np.where(is_near, ink, 0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return np.pad(digit, reach)
+    return np.pad(np.where(is_near, ink, 0)[box_of(is_near)], reach)
 
 
-def widen(ink: Floats, finest: float) -> Floats:
+def box_of(is_ink: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Find the rows and columns between the outermost true values."""
+    return ndimage.find_objects(is_ink.astype(int))[0]
+
+
+def widen(ink: Floats) -> Floats:
     """Widen the strokes of a fine pen, until they are as wide as most of MNIST's.
 
     Parameters
     ----------
     ink : ndarray of shape (H, W), float, values >= 0
         A digit with at least half a stroke of space around it.
-    finest : float
-        How wide a stroke is that stays as it is, compared to the digit's longer side.
 
     Returns
     -------
     ndarray of shape (H, W), float
     """
     is_stroke = ink > ink.max() / 2
-    longest = max(np.ptp(np.flatnonzero(is_stroke.any(axis=axis))) + 1 for axis in (0, 1))
+    longest = max(is_stroke[box_of(is_stroke)].shape)
     # Across a stroke the mean distance from its edge is a quarter of its width.
     width = 4 * ndimage.distance_transform_edt(is_stroke)[is_stroke].mean() - 1
-    if width >= finest * longest:
+    if width >= FINE_STROKE * longest:
         return ink
-    return ndimage.grey_dilation(ink, window(USUAL_STROKE * longest - width))
+    return ndimage.grey_dilation(ink, math.ceil(USUAL_STROKE * longest - width))
 
 
 def to_mnist(ink: NDArray) -> NDArray[np.uint8]:
@@ -232,9 +214,8 @@ def to_mnist(ink: NDArray) -> NDArray[np.uint8]:
         one a whole number, so that an image of MNIST stays as it is. A pixel is the mean of the
         area that it covers. The most is 255. What is outside of the 28×28 pixels is lost.
     """
-    is_stroke = ink > EDGE * ink.max()
-    rows, columns = (np.flatnonzero(is_stroke.any(axis=axis)) for axis in (1, 0))
-    longest = int(max(np.ptp(rows), np.ptp(columns))) + 1
+    rows, columns = box_of(ink > EDGE * ink.max())
+    longest = max(rows.stop - rows.start, columns.stop - columns.start)
     amounts = coverage(rows, longest, len(ink)) @ ink @ coverage(columns, longest, len(ink.T)).T
     # A little more than a half, so that rounding errors do not decide about halves.
     digit = np.floor(255 * amounts / amounts.max() + 0.500001).astype(int)
@@ -245,13 +226,13 @@ def to_mnist(ink: NDArray) -> NDArray[np.uint8]:
     return np.pad(digit, SIDE)[top : top + SIDE, left : left + SIDE].astype(np.uint8)
 
 
-def coverage(strokes: NDArray, longest: int, length: int) -> Floats:
+def coverage(strokes: slice, longest: int, length: int) -> Floats:
     """Compute which part of each old row or column lies in each new one.
 
     Parameters
     ----------
-    strokes : ndarray of integers
-        The rows or columns with strokes, in ascending order.
+    strokes : slice
+        The rows or columns of the digit.
     longest : int
         What becomes 20 new ones.
     length : int
@@ -262,8 +243,9 @@ def coverage(strokes: NDArray, longest: int, length: int) -> Floats:
     ndarray of shape (new, length), float, values 0 to 1
         With four new ones before and after the strokes.
     """
-    start, size = strokes[0], np.ptp(strokes) + 1
+    size = strokes.stop - strokes.start
     count = max((2 * BOX_SIDE * size + longest) // (2 * longest), 1)
-    edges = start + np.arange(-BOX_MARGIN, count + BOX_MARGIN + 1)[:, np.newaxis] * size / count
-    old = np.arange(length)
-    return np.maximum(np.minimum(edges[1:], old + 1) - np.maximum(edges[:-1], old), 0)
+    edges = strokes.start + np.arange(-BOX_MARGIN, count + BOX_MARGIN + 1) * size / count
+    # Which part of each old one lies before each edge.
+    before = np.clip(edges[:, np.newaxis] - np.arange(length), 0, 1)
+    return np.diff(before, axis=0)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from numerics.checks import Floats
+from predict.normalisation import border_of
 
 # Larger pictures are scaled down. A digit of a twentieth of this still has more than 28 pixels.
 LONGEST_SIDE = 800
@@ -44,6 +44,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
             Image.open(path) as image,
         ):
             grey = Image.fromarray(to_grey(image))
+            return np.asarray(grey.reduce(-(-max(grey.size) // LONGEST_SIDE)))
     except Image.UnidentifiedImageError:
         problem = "is no image that Pillow can read"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -53,8 +54,6 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     # Pillow's decoders report damaged files with a dozen more classes of exceptions.
     except Exception as error:
         problem = str(error) or type(error).__name__
-    else:
-        return np.asarray(grey.reduce(-(-max(grey.size) // LONGEST_SIDE)))
     raise ValueError(problem)
 
 
@@ -74,46 +73,34 @@ def to_grey(image: Image.Image) -> NDArray[np.float32]:
     # The further images in the MPO files of some cameras are variants of the first one.
     if frames > 1 and image.format != "MPO":
         raise ValueError(f"has {frames} images; expected a single one")
-    if 0 in image.size:
-        raise ValueError("has no pixels")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         # Pillow would cut such values off at 255.
-        grey = np.asarray(image, dtype=np.float32)
-        if not np.isfinite(grey).all():
-            raise ValueError("has infinite or NaN pixels; expected finite ones")
-        return grey
-    # A transparent color of these modes is the background's own: as good as any other background.
-    if image.mode in ("1", "L", "RGB") or not image.has_transparency_data:
-        return np.asarray(image.convert("L"), dtype=np.float32)
-    image = image.convert("RGBA")
-    grey = np.asarray(image.convert("L"), dtype=np.float32)
-    alpha = np.asarray(image.getchannel("A"), dtype=np.float32) / 255
-    return fill_transparent(grey, alpha)
+        return np.asarray(image, dtype=np.float32)
+    if image.has_transparency_data:
+        image = fill_transparent(image.convert("RGBA"))
+    return np.asarray(image.convert("L"), dtype=np.float32)
 
 
-def fill_transparent(grey: Floats, alpha: Floats) -> Floats:
+def fill_transparent(image: Image.Image) -> Image.Image:
     """Lay an image on a background of one shade.
 
     Parameters
     ----------
-    grey : ndarray of shape (H, W), float, values 0 to 255
-    alpha : ndarray of shape (H, W), float, values 0 to 1
-        The opacity.
+    image : PIL.Image.Image of mode RGBA
 
     Returns
     -------
-    ndarray of shape (H, W), float, values 0 to 255
+    PIL.Image.Image of mode RGBA
         If the border is opaque for the most part, the background is as it is there. Otherwise only
         the ink was drawn: the background is white for dark ink, black for light ink.
     """
-    border = np.ones(grey.shape, dtype=bool)
-    border[1:-1, 1:-1] = False
-    opaque = border & (alpha >= 0.5)
-    if opaque.sum() > border.sum() / 2:
-        background = float(np.median(grey[opaque]))
-    elif alpha.any():
-        background = 255.0 if np.average(grey, weights=alpha) < 127.5 else 0.0
+    grey, alpha = np.asarray(image.convert("L")), np.asarray(image.getchannel("A"))
+    opaque = border_of(alpha) > 127
+    if opaque.mean() > 0.5:
+        shade = int(np.median(border_of(grey)[opaque]))
     else:
-        background, grey = 0.0, np.zeros_like(grey)
-    return alpha * grey + (1 - alpha) * grey.dtype.type(background)
+        # Where all is transparent, any will do.
+        shade = 255 if np.average(grey, weights=alpha + 1e-9) < 127.5 else 0
+    background = Image.new("RGBA", image.size, (shade, shade, shade, 255))
+    return Image.alpha_composite(background, image)

@@ -23,11 +23,7 @@ def make_parser() -> cli.Parser:
         "The notebook itself is not changed, except by --refresh."
     )
     parser.add_argument(
-        "notebook",
-        nargs="?",
-        type=Path,
-        default=ROOT / "report.ipynb",
-        help="default: the report",
+        "notebook", nargs="?", type=Path, default=ROOT / "report.ipynb", help="default: the report"
     )
     parser.add_argument(
         "--output-dir",
@@ -35,13 +31,8 @@ def make_parser() -> cli.Parser:
         metavar="DIR",
         help="folder for the PDF and the HTML page (default: the notebook's folder)",
     )
-    parser.add_argument(
-        "--timeout",
-        type=cli.NATURAL,
-        default=600,
-        metavar="SECONDS",
-        help="longest time for one cell; 0 means no limit (default: %(default)s)",
-    )
+    text = "longest time for one cell; 0 means no limit"
+    parser.add_argument("--timeout", **cli.option(cli.NATURAL, 600, "SECONDS", text))
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
         "--no-execute",
@@ -100,13 +91,10 @@ def main(argv: list[str] | None = None) -> int:
     else:
         # Most of their time passes in pandoc's processes.
         with ThreadPoolExecutor() as threads:
-            exports = [
-                threads.submit(
-                    exporter.from_notebook_node, notebook, {"metadata": {"name": path.stem}}
-                )
-                for exporter in (TypstPDFExporter(), StandaloneHTMLExporter())
-            ]
-        contents = [export.result()[0] for export in exports]
+            names = {"metadata": {"name": path.stem}}
+            exporters = TypstPDFExporter(), StandaloneHTMLExporter()
+            exports = threads.map(lambda each: each.from_notebook_node(notebook, names), exporters)
+            contents = [content for content, _ in exports]
     with contextlib.ExitStack() as stack:
         # The files take their names when the stack closes, that is, when all are complete.
         for target, content in zip(targets, contents, strict=True):

@@ -19,7 +19,7 @@ import re
 import sys
 import tempfile
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,53 +69,51 @@ class FigurePreprocessor(Preprocessor):
     ``resources["appendix"]``. Streams (prints, warnings, progress bars) are dropped.
     """
 
-    def preprocess(
-        self, nb: NotebookNode, resources: dict[str, Any]
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: dict[str, Any], index: int
     ) -> tuple[NotebookNode, dict[str, Any]]:
-        """Turn each figure and its caption into one Markdown output.
+        """Turn each figure of a cell and its caption into one Markdown output.
 
         Parameters
         ----------
-        nb : NotebookNode
-            The executed notebook; changed in place.
+        cell : NotebookNode
+            A cell of the executed notebook; changed in place.
         resources : dict
             nbconvert's resources; the figures are added in place.
+        index : int
+            The cell's number, counted from 0.
 
         Returns
         -------
-        nb : NotebookNode
+        cell : NotebookNode
         resources : dict
             The two arguments.
 
         Raises
         ------
         ExportError
-            If a figure has no caption, a caption no figure, or a cell ended in an error.
+            If a figure has no caption, a caption no figure, or the cell ended in an error.
         """
-        resources["outputs"], resources["appendix"] = {}, ""
-        for number, cell in enumerate(nb.cells, start=1):
-            if cell.cell_type != "code":
-                continue
-            for output in cell.outputs:
-                if data := output.get("data", {}).get(TRY_IT):
-                    resources["appendix"] = try_it_html(data)
-            cell.outputs = [o for o in cell.outputs if TRY_IT not in o.get("data", {})]
+        if cell.cell_type == "code":
             try:
-                cell.outputs = list(self._outputs(cell.outputs, resources["outputs"]))
+                cell.outputs = list(self._outputs(cell.outputs, resources))
             except ExportError as error:
-                raise ExportError(f"cell {number}: {error}") from None
+                raise ExportError(f"cell {index + 1}: {error}") from None
             if TITLE_BLOCK in cell.metadata.get("tags", []) and cell.outputs:
-                cell.outputs.insert(0, _markdown(f"::: {TITLE_BLOCK}"))
-                cell.outputs.append(_markdown(":::"))
-        return nb, resources
+                cell.outputs = [_markdown(f"::: {TITLE_BLOCK}"), *cell.outputs, _markdown(":::")]
+        return cell, resources
 
     def _outputs(
-        self, outputs: list[NotebookNode], files: dict[str, bytes]
+        self, outputs: list[NotebookNode], resources: dict[str, Any]
     ) -> Iterator[NotebookNode]:
+        files = resources.setdefault("outputs", {})
         shown = iter([output for output in outputs if output.output_type != "stream"])
         for output in shown:
             if output.output_type == "error":
                 raise ExportError(f"its stored output is an error: {output.ename}")
+            if TRY_IT in output.data:
+                resources["appendix"] = try_it_html(output.data[TRY_IT])
+                continue
             kind = next((kind for kind in IMAGES if kind in output.data), None)
             if kind is None and "figure_caption" not in output.metadata:
                 yield output
@@ -139,49 +137,51 @@ def _markdown(text: str) -> NotebookNode:
 
 
 class PandocExporter(MarkdownExporter):
-    """What both exporters share: the way from the notebook through pandoc."""
+    """What both exporters share: the way from the notebook through pandoc.
+
+    Attributes
+    ----------
+    writer : str
+        What pandoc is to write.
+    options : list of str
+        Further options of pandoc.
+    finish : callable
+        ``finish(document, folder)`` makes the result of what pandoc has written; the figures are
+        in the folder.
+    """
 
     # file_extension is that of the document; the template is that of Markdown.
     template_extension = ".md.j2"
     preprocessors = [FigurePreprocessor]  # noqa: RUF012 (nbconvert's type)
     exclude_input = True
 
+    writer: str
+    options: Sequence[str]
+    finish: Callable[[str, Path], Any]
+
     @property
     def default_config(self) -> Config:
         """Settings of nbconvert: `FigurePreprocessor` takes out the figures, text goes first."""
-        return Config(
-            {
-                "ExtractOutputPreprocessor": {"enabled": False},
-                "NbConvertBase": {
-                    "display_data_priority": ["text/markdown", "text/latex", "text/plain"]
-                },
-            }
-        )
+        config = Config()
+        config.ExtractOutputPreprocessor.enabled = False
+        config.NbConvertBase.display_data_priority = ["text/markdown", "text/latex", "text/plain"]
+        return config
 
-    def convert(
-        self,
-        nb: NotebookNode,
-        resources: dict[str, Any] | None,
-        folder: Path,
-        writer: str,
-        *options: str,
-    ) -> tuple[str, dict[str, Any]]:
-        """Let pandoc convert a notebook, and write its figures to a folder.
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Convert a notebook.
 
         Parameters
         ----------
         nb : NotebookNode
         resources : dict, optional
             nbconvert's.
-        folder : Path
-        writer : str
-            What pandoc is to write.
-        *options : str
-            Further options of pandoc.
 
         Returns
         -------
-        document : str
+        document : bytes or str
+            The bytes of a PDF, or HTML.
         resources : dict
             nbconvert's.
 
@@ -191,8 +191,6 @@ class PandocExporter(MarkdownExporter):
             If a figure has no caption, or a formula or an image cannot be set.
         """
         markdown, resources = super().from_notebook_node(nb, resources)
-        for name, data in resources.pop("outputs").items():
-            (folder / name).write_bytes(data)
         given = nb.metadata
         title = given.get("title") or resources["metadata"].get("name", "Report")
         metadata = [("title", title), ("subtitle", given.get("subtitle")), ("lang", "en")]
@@ -201,26 +199,29 @@ class PandocExporter(MarkdownExporter):
             for author in given.get("authors", [])
         ]
         metadata += [("occasion", given.get(key)) for key in ("course", "date")]
-        (folder / "appendix.html").write_text(resources.pop("appendix"), encoding="utf-8")
-        try:
-            document: str = pypandoc.convert_text(
-                markdown,
-                writer,
-                format=MARKDOWN,
-                extra_args=[
-                    # A warning (a formula or an image that pandoc gave up on) is a hole.
-                    "--fail-if-warnings",
-                    # pandoc takes a row longer than a line as a wish for a full-width table.
-                    "--columns=10000",
-                    f"--lua-filter={STYLES / 'document.lua'}",
-                    *(f"--metadata={key}={value}" for key, value in metadata if value),
-                    *options,
-                ],
-            )
-        except RuntimeError as error:
-            complaint = str(error).partition("during conversion: ")[2] or error
-            raise ExportError(f"pandoc: {one_line(complaint)}") from error
-        return document, resources
+        with tempfile.TemporaryDirectory(prefix="report-") as name:
+            folder = Path(name)
+            for file, data in resources.pop("outputs", {}).items():
+                (folder / file).write_bytes(data)
+            appendix = folder / "appendix.html"
+            appendix.write_text(resources.pop("appendix", ""), encoding="utf-8")
+            options = [
+                # A warning (a formula or an image that pandoc gave up on) is a hole.
+                "--fail-if-warnings",
+                # pandoc takes a row longer than a line as a wish for a full-width table.
+                "--columns=10000",
+                f"--lua-filter={STYLES / 'document.lua'}",
+                f"--resource-path={folder}",
+                f"--include-after-body={appendix}",
+                *(f"--metadata={key}={value}" for key, value in metadata if value),
+                *(option.format(STYLES) for option in self.options),
+            ]
+            try:
+                document = pypandoc.convert_text(markdown, self.writer, MARKDOWN, options)
+            except RuntimeError as error:
+                complaint = str(error).partition("during conversion: ")[2] or error
+                raise ExportError(f"pandoc: {one_line(complaint)}") from error
+            return self.finish(document, folder), resources
 
 
 class TypstPDFExporter(PandocExporter):
@@ -228,28 +229,19 @@ class TypstPDFExporter(PandocExporter):
 
     export_from_notebook = "PDF via Typst"
     file_extension = ".pdf"
+    writer = "typst"
+    options = (
+        # The title, the notebook's heading of level 1, is no heading on paper.
+        "--shift-heading-level-by=-1",
+        "--template={}/report.typ",
+        "--lua-filter={}/paper.lua",
+    )
 
-    def from_notebook_node(  # type: ignore[override]
-        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
-    ) -> tuple[bytes, dict[str, Any]]:
-        """Convert a notebook to the bytes of a PDF; raise an `ExportError` if that is impossible.
-
-        Parameters, and the second result, are nbconvert's.
-        """
-        with tempfile.TemporaryDirectory(prefix="report-") as folder:
-            main = Path(folder) / "main.typ"
-            source, resources = self.convert(
-                nb,
-                resources,
-                main.parent,
-                "typst",
-                # The title, the notebook's heading of level 1, is no heading on paper.
-                "--shift-heading-level-by=-1",
-                f"--template={STYLES / 'report.typ'}",
-                f"--lua-filter={STYLES / 'paper.lua'}",
-            )
-            main.write_text(source, encoding="utf-8")
-            return self.compile(main), resources
+    def finish(self, document: str, folder: Path) -> bytes:
+        """Let Typst set what pandoc has written."""
+        main = folder / "main.typ"
+        main.write_text(document, encoding="utf-8")
+        return self.compile(main)
 
     def compile(self, main: Path) -> bytes:
         """Let Typst make a PDF that is accessible (PDF/UA), if there are fonts for all characters.
@@ -276,29 +268,17 @@ class StandaloneHTMLExporter(PandocExporter):
 
     export_from_notebook = "Standalone HTML"
     file_extension = ".html"
+    writer = "html5"
+    options = (
+        "--embed-resources",
+        "--mathml",
+        "--toc",
+        "--wrap=none",
+        "--template={}/page.html",
+        "--css={}/report.css",
+        "--lua-filter={}/screen.lua",
+    )
 
-    def from_notebook_node(  # type: ignore[override]
-        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
-    ) -> tuple[str, dict[str, Any]]:
-        """Convert a notebook to HTML; raise an `ExportError` if that is impossible.
-
-        Parameters, and the second result, are nbconvert's.
-        """
-        with tempfile.TemporaryDirectory(prefix="report-") as folder:
-            page, resources = self.convert(
-                nb,
-                resources,
-                Path(folder),
-                "html5",
-                "--embed-resources",
-                "--mathml",
-                "--toc",
-                "--wrap=none",
-                f"--include-after-body={folder}/appendix.html",
-                f"--resource-path={folder}",
-                f"--template={STYLES / 'page.html'}",
-                f"--css={STYLES / 'report.css'}",
-                f"--lua-filter={STYLES / 'screen.lua'}",
-            )
-        # A heading without words, as above the names of rows, is none.
-        return re.sub("<th\\b([^>]*)></th>", r"<td\1></td>", page), resources
+    def finish(self, document: str, folder: Path) -> str:
+        """Make what pandoc has written accessible: a heading without words is none."""
+        return re.sub("<th\\b([^>]*)></th>", r"<td\1></td>", document)

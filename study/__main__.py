@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code: 2 if a task failed.
     """
-    parser = cli.make_parser(__doc__, OPTIONS, epilog=EPILOG)
+    parser = cli.Parser(__doc__, OPTIONS, epilog=EPILOG)
     where = parser.add_mutually_exclusive_group()
     jobs = option(POSITIVE_INT, None, "N", "processes on this machine", "one for each core")
     where.add_argument("--jobs", **jobs)

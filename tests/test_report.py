@@ -22,6 +22,7 @@ import numpy as np
 import pypdf
 import pytest
 import typst
+from nbconvert.nbconvertapp import NbConvertApp
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
@@ -449,17 +450,33 @@ def test_decimals_stand_under_each_other():
     assert two < one - 1.9 * digit
 
 
-class Pictures(TypstPDFExporter):
-    """The pages of the PDF as pictures, 36 pixels for an inch."""
-
-    def compile(self, main):
-        return typst.compile(main, format="png", ppi=36, ignore_system_fonts=True)
+def letters(text):
+    return "".join(c for c in unicodedata.normalize("NFKC", text) if c.isalnum())
 
 
-def test_no_page_of_the_report_but_the_last_is_less_than_three_quarters_full():
-    pages, _ = Pictures().from_notebook_node(nbformat.read(REPORT, as_version=4))
-    assert len(pages) > 5
-    for number, png in enumerate(pages[:-1], start=1):
+@pytest.fixture(scope="module")
+def the_report(tmp_path_factory):
+    """PDF and page of report.ipynb, from its stored outputs, and the PDF's pages as pictures."""
+    folder, pictures = tmp_path_factory.mktemp("whole"), []
+
+    class WithPictures(TypstPDFExporter):
+        def compile(self, main):
+            # 36 pixels for an inch.
+            pictures[:] = typst.compile(main, format="png", ppi=36, ignore_system_fonts=True)
+            return super().compile(main)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command_line, "TypstPDFExporter", WithPictures)
+        assert main([str(REPORT), "--no-execute", "--output-dir", str(folder)]) == 0
+    assert (folder / "report.html").stat().st_size < 3e6
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    return pypdf.PdfReader(folder / "report.pdf"), page, pictures
+
+
+def test_no_page_of_the_report_but_the_last_is_less_than_three_quarters_full(the_report):
+    *_, pictures = the_report
+    assert len(pictures) > 5
+    for number, png in enumerate(pictures[:-1], start=1):
         # The margins of report.typ, above and below.
         top, bottom = (round(height / 2.54 * 36) for height in (2.4, 29.7 - 2.6))
         page = np.asarray(Image.open(io.BytesIO(png)).convert("L"))[top:bottom]
@@ -476,8 +493,8 @@ def test_nbconvert_makes_the_same_bytes_at_another_time(tmp_path):
     assert main([str(path), "--no-execute"]) == 0
     page, pdf = sorted(file for file in tmp_path.iterdir() if file != path)
     first = pdf.read_bytes()
-    command = [sys.executable, "-m", "nbconvert", "--to", "report.TypstPDFExporter", str(path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    pdf.unlink()
+    NbConvertApp.launch_instance(["--to", "report.TypstPDFExporter", str(path)])
     assert pdf.read_bytes() == first
     assert b"CreationDate" not in first
     again, _ = StandaloneHTMLExporter().from_notebook_node(nb)
@@ -485,22 +502,8 @@ def test_nbconvert_makes_the_same_bytes_at_another_time(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def letters(text):
-    return "".join(c for c in unicodedata.normalize("NFKC", text) if c.isalnum())
-
-
-@pytest.fixture(scope="module")
-def the_report(tmp_path_factory):
-    """PDF and page of report.ipynb, from its stored outputs."""
-    folder = tmp_path_factory.mktemp("whole")
-    assert main([str(REPORT), "--no-execute", "--output-dir", str(folder)]) == 0
-    assert (folder / "report.html").stat().st_size < 3e6
-    page = Page((folder / "report.html").read_text(encoding="utf-8"))
-    return pypdf.PdfReader(folder / "report.pdf"), page
-
-
 def test_the_report_itself_is_exported_whole(the_report):
-    pdf, page = the_report
+    pdf, page, _ = the_report
     nb = nbformat.read(REPORT, as_version=4)
     sources = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
     texts = [output.get("metadata", {}) for cell in nb.cells for output in cell.get("outputs", [])]

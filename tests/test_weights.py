@@ -43,7 +43,8 @@ def make_trainer(kind: str, dtype: type = np.float32, **settings: Any) -> BaseTr
 
 
 def save(path: Path, trainer: BaseTrainer, settings: dict[str, Any]) -> None:
-    save_weights(path, trainer.model.w, settings, trainer.train_history, trainer.val_history)
+    histories = trainer.train_history, trainer.val_history
+    save_weights(path, SavedWeights(trainer.model.w, settings, *histories))
 
 
 @pytest.fixture(params=["logistic", "softmax"])
