@@ -5,12 +5,10 @@ import warnings
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 from scipy.special import softmax as scipy_softmax
-from sklearn.linear_model import LogisticRegression
 
 import task2
 import task2a
@@ -88,10 +86,25 @@ def test_losses_of_fresh_models_are_those_of_guessing(binary_data, full_data):
     assert loss == pytest.approx(np.log(10), rel=1e-7)
 
 
-def test_logistic_probabilities_loss_and_accuracy_agree_with_scikit_learn(binary_data):
+@pytest.fixture(scope="module")
+def sklearn():
+    """Scikit-learn, imported by the one process that needs it."""
+    import sklearn.linear_model
+
+    return sklearn
+
+
+def optimum_of(sklearn, X, classes, l2_reg_lambda):
+    """Minimise the mean loss plus λ Σ w²."""
+    C = 1 / (2 * l2_reg_lambda * len(X))
+    return sklearn.linear_model.LogisticRegression(
+        C=C, fit_intercept=False, tol=1e-9, max_iter=5000
+    ).fit(X, classes)
+
+
+def test_logistic_probabilities_loss_and_accuracy_agree_with_scikit_learn(sklearn, binary_data):
     X, Y = binary_data[2:]
-    oracle = LogisticRegression(C=0.01, fit_intercept=False, max_iter=200)
-    oracle.fit(X[:500].astype(np.float64), Y[:500, 0])
+    oracle = optimum_of(sklearn, X[:400].astype(np.float64), Y[:400, 0], 0.1)
     model = task2a.BinaryModel()
     model.w = oracle.coef_.T
     outputs = model.forward(X)
@@ -104,12 +117,11 @@ def test_logistic_probabilities_loss_and_accuracy_agree_with_scikit_learn(binary
 
 
 @pytest.mark.parametrize("l2_reg_lambda", [0.01, 0.5])
-def test_softmax_gradient_vanishes_at_the_optimum_of_scikit_learn(full_data, l2_reg_lambda):
+def test_softmax_gradient_vanishes_at_the_optimum_of_scikit_learn(
+    sklearn, full_data, l2_reg_lambda
+):
     X, Y = (part[:400].astype(np.float64) for part in full_data[:2])
-    oracle = LogisticRegression(
-        C=1 / (2 * l2_reg_lambda * len(X)), fit_intercept=False, tol=1e-9, max_iter=5000
-    )
-    oracle.fit(X, Y.argmax(axis=1))
+    oracle = optimum_of(sklearn, X, Y.argmax(axis=1), l2_reg_lambda)
     model = task3a.SoftmaxModel(l2_reg_lambda)
     model.backward(X, model.forward(X), Y)
     gradient_at_zero = np.abs(model.grad).max()
@@ -126,13 +138,10 @@ def test_softmax_gradient_vanishes_at_the_optimum_of_scikit_learn(full_data, l2_
     assert task3.calculate_accuracy(X, Y, model) == oracle.score(X, Y.argmax(axis=1))
 
 
-def test_logistic_gradient_vanishes_at_the_optimum_of_scikit_learn(binary_data):
+def test_logistic_gradient_vanishes_at_the_optimum_of_scikit_learn(sklearn, binary_data):
     X, Y = (part[:400].astype(np.float64) for part in binary_data[:2])
     l2_reg_lambda = 0.01
-    oracle = LogisticRegression(
-        C=1 / (2 * l2_reg_lambda * len(X)), fit_intercept=False, tol=1e-9, max_iter=5000
-    )
-    oracle.fit(X, Y[:, 0])
+    oracle = optimum_of(sklearn, X, Y[:, 0], l2_reg_lambda)
     model = task2a.BinaryModel()
     model.w = oracle.coef_.T
     model.backward(X, model.forward(X), Y)

@@ -27,7 +27,7 @@ def true_difference(effect):
 
 
 def test_pigeonhole_intervals_cover_and_intervals_from_seeds_alone_do_not(rng):
-    truth, simulations = true_difference(0.1), 300
+    truth, simulations = true_difference(0.1), 200
     both = seeds_only = 0
     for _ in range(simulations):
         right, right_other = simulated(rng, 20, 400, 0.1)
