@@ -18,10 +18,9 @@ import utils
 NOTEBOOK = Path(utils.__file__).parent / "report.ipynb"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMEDRIVER = shutil.which("chromedriver")
-# So high that JupyterLab, which draws only the cells in sight, draws all of them.
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
-    " --disable-background-networking --disable-component-update --window-size=1200,25000"
+    " --disable-background-networking --disable-component-update --window-size=1200,900"
 )
 WAIT_SECONDS = 60
 
@@ -55,6 +54,10 @@ def jupyterlab(tmp_path):
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     names += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
     folders = {name: str(tmp_path / "home" / name) for name in names}
+    # All cells are in the page, not only those in sight.
+    settings = Path(folders["JUPYTERLAB_SETTINGS_DIR"], "@jupyterlab", "notebook-extension")
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
     options = ["--no-browser", "--allow-root", "--ServerApp.port=0", "--IdentityProvider.token="]
     options += [f"--ServerApp.root_dir={tmp_path}", "--LabApp.news_url=None"]
     options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]

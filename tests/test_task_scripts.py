@@ -25,6 +25,7 @@ import pytest
 import task2
 import task3
 import task3a
+import task4
 import utils
 from plots.numbers import number
 from task3a import SoftmaxModel
@@ -181,7 +182,8 @@ def test_quiet_prints_nothing(run_here, tmp_path):
     assert files_in(tmp_path / "figures") == FIGURES["task2.py"]
 
 
-def test_penalties_that_hardly_differ_are_runs_of_their_own(run_here, tmp_path):
+def test_penalties_that_hardly_differ_are_runs_of_their_own(run_here, tmp_path, monkeypatch):
+    monkeypatch.setattr(task4, "draw", lambda trainers: {})
     assert run_here("task4.py", "--l2", 0.1, 0.1000001, "--epochs", 1, "--quiet").returncode == 0
     names = ["task4_l2_0.1.npz", "task4_l2_0.1000001.npz", "task4_l2_0.npz"]
     assert files_in(tmp_path / "weights") == names
@@ -329,6 +331,7 @@ def test_ctrl_c_keeps_what_was_done_and_marks_it(tmp_path, full_data):
 
 
 def test_ctrl_c_leaves_older_files_of_runs_that_had_not_begun(run_here, tmp_path, monkeypatch):
+    monkeypatch.setattr(task4, "draw", lambda trainers: {})
     assert run_here("task4.py", "--epochs", 1, "--l2", 1).returncode == 0
     path = tmp_path / "weights" / "task4_l2_1.npz"
     older = path.read_bytes()
@@ -481,7 +484,8 @@ def test_a_console_that_cannot_print_lambda_costs_no_result(tmp_path):
 
 
 @pytest.mark.parametrize(("rate", "notes"), [(10, 2), (0.05, 0)])
-def test_a_run_that_ends_worse_than_it_began_says_so(run_here, rate, notes):
+def test_a_run_that_ends_worse_than_it_began_says_so(run_here, monkeypatch, rate, notes):
+    monkeypatch.setattr(task2, "draw", lambda trainers: {})
     result = run_here("task2.py", "--learning-rate", rate, "--epochs", 20)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.count("validation loss never below the 0.6931 of the start") == notes
