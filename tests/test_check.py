@@ -262,7 +262,7 @@ def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
         f"pathlib.Path({str(pid)!r}).write_text(str(process.pid))\n"
         "__import__('time').sleep(1000)\n"
     )
-    results = run_checks(folder, ["preprocessing", "logistic_loss"], 5)
+    results = run_checks(folder, ["preprocessing", "logistic_loss"], 2)
     assert statuses(results) == {"preprocessing": "timeout", "logistic_loss": "timeout"}
     if pid.exists():
         state = Path("/proc", pid.read_text(), "stat")
