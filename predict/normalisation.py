@@ -32,6 +32,8 @@ NOISE_LIMIT = 6
 FAINTEST_INK = 0.15
 # The longer side of the smallest digit, compared to the picture's.
 SPECK_SIDE = 0.02
+# An 8 has two, careless ones a few more; squared paper and printed codes have many.
+MOST_HOLES = 6
 # The longer side in pixels.
 SMALLEST_PHOTOGRAPH = 100
 
@@ -166,6 +168,9 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     if size[main, 1] > 3 * size[main, 0]:
         raise ValueError("found a line or a row of letters; expected a digit")
     is_digit = np.append(False, belongs & (mass >= 0.01 * mass[main]))[parts]
+    holes = np.bincount(ndimage.label(~is_digit)[0].ravel())[1:]
+    if np.count_nonzero(holes > (longest / 40) ** 2) > 1 + MOST_HOLES:
+        raise ValueError("found a pattern of lines; expected a digit")
     reach = math.ceil(longest / (2 if edge == EDGE else 20))
     is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1)
     is_near &= np.append(True, belongs)[parts]

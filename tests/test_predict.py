@@ -563,6 +563,13 @@ def test_a_line_is_no_digit():
         normalise(line)
 
 
+def test_squared_paper_that_ends_inside_the_picture_is_no_digit():
+    page = np.full((400, 500), 235, dtype=np.uint8)
+    page[100:301:15, 100:401] = page[100:301, 100:401:15] = 40
+    with pytest.raises(ValueError, match=r"^found a pattern of lines; expected a digit$"):
+        normalise(page)
+
+
 def test_a_spot_of_dust_is_no_digit():
     page = np.full((800, 800), 230, dtype=np.uint8)
     page[400:405, 300:306] = 20
