@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 import mnist
 from numerics.checks import Floats, check_outputs
-from numerics.linear import logits
 from plots import figure_run
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
@@ -46,7 +45,6 @@ def accuracy(targets: NDArray, outputs: Floats) -> float:
     ----------
     targets : ndarray of shape (N, K), one-hot
     outputs : ndarray of shape (N, K), float
-        Probabilities or logits.
     """
     check_outputs(targets, outputs)
     return np.count_nonzero(one_hot_arg_max(outputs) & (targets == 1)) / len(targets)
@@ -62,11 +60,6 @@ class SoftmaxTrainer(BaseTrainer):
 
     loss = staticmethod(cross_entropy_loss)
     accuracy = staticmethod(accuracy)
-
-    @staticmethod
-    def scores(model: SoftmaxModel, X: Floats) -> Floats:
-        """Compute the logits: their largest is the largest output, and they need no exp."""
-        return logits(X, model.w)
 
 
 def load_data(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Data:

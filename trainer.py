@@ -191,10 +191,5 @@ class BaseTrainer:
         waiting, self.without_train_accuracy = self.without_train_accuracy, {}
         if waiting:
             run = self.model, waiting.values(), self.X_train, self.Y_train
-            [accuracies] = evaluate(*run, self.accuracy, forward=self.scores)
+            [accuracies] = evaluate(*run, self.accuracy)
             self.train_history["accuracy"] |= zip(waiting, accuracies.tolist(), strict=True)
-
-    @staticmethod
-    def scores(model: Any, X: Floats) -> Floats:
-        """Compute the outputs, or whatever is quicker and has the same accuracy."""
-        return model.forward(X)

@@ -21,7 +21,6 @@ def evaluate(
     X: Floats,
     Y: NDArray,
     *measures: Callable[[NDArray, Floats], float],
-    forward: Callable[[Any, Floats], Floats] | None = None,
 ) -> NDArray[np.float64]:
     """Compute the mean of each measure over all samples, for each of several weights.
 
@@ -37,8 +36,6 @@ def evaluate(
     Y : ndarray of shape (N, K)
     *measures : callable
         ``measure(targets, outputs)`` gives a mean over samples, such as a loss or an accuracy.
-    forward : callable, default=the model's ``forward``
-        ``forward(model, X)`` gives the outputs.
 
     Returns
     -------
@@ -50,7 +47,6 @@ def evaluate(
     for start in range(0, len(X), BLOCK_SIZE):
         X_block = X[start : start + BLOCK_SIZE]
         Y_block = np.asfortranarray(Y[start : start + BLOCK_SIZE])
-        all_outputs = stack.forward(X_block) if forward is None else forward(stack, X_block)
-        for m, outputs in enumerate(all_outputs):
+        for m, outputs in enumerate(stack.forward(X_block)):
             sums[:, m] += [len(X_block) * measure(Y_block, outputs) for measure in measures]
     return sums / len(X)
