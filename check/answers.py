@@ -55,7 +55,12 @@ def require(called: str, returned: Any, expected: Any, mistakes: Mapping[str, An
     __tracebackhide__ = True
     if returned is None:
         missing(f"{called} gives None, as the starter code does")
-    found, right = np.asarray(returned), np.asarray(expected)
+    right = np.asarray(expected)
+    try:
+        np.asarray(returned, dtype=float)
+    except (TypeError, ValueError):
+        wrong(called, f"{type(returned).__name__} {returned!r:.60}", shown(right))
+    found = np.asarray(returned)
     if agree(found, right):
         return
     hint = next((hint for hint, mistake in mistakes.items() if agree(found, mistake)), "")
@@ -65,8 +70,7 @@ def require(called: str, returned: Any, expected: Any, mistakes: Mapping[str, An
             f" .item(). The value is {'right' if agree(found.item(), right) else 'off, too'}"
         )
     elif right.ndim == 2 and found.shape == right.shape[:1]:
-        square = np.broadcast_shapes(right.shape, found.shape)
-        hint = f"a dimension is lost: targets of shape {right.shape} minus this have {square}"
+        hint = "a dimension is lost: [N], not [N, K]; targets minus this may be of shape [N, N]"
     texts = shown(found), shown(right)
     if found.shape == right.shape and right.size > 3:
         difference = np.nan_to_num(np.abs(found - right.astype(float)), nan=np.inf)

@@ -94,10 +94,12 @@ def pytest_runtest_makereport(
     report = yield
     error = call.excinfo.value if call.excinfo else None
     if error or report.when == "call":
-        status, text = str(report.outcome), str(error or "")
+        status, text = str(report.outcome), ""
         if report.skipped:
-            status, text = "missing", text.removeprefix("missing: ")
-        elif error and not isinstance(error, pytest.fail.Exception):
+            status, text = "missing", str(error).removeprefix("missing: ")
+        elif isinstance(error, pytest.fail.Exception):
+            text = str(error)
+        elif error:
             status, text = "error", described(error)
         note(check=item.name.removeprefix("test_"), status=status, text=text)
     return report
@@ -112,7 +114,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 HINTS = {
     EOFError: "it reads from the keyboard, and here is none",
-    SystemExit: "it ends the program when it is imported; that belongs under"
+    SystemExit: "it ends the program; what only a script does belongs under"
     ' if __name__ == "__main__"',
     NameError: "a name that only the script below defines cannot be found by who imports"
     " the module; a trainer has its own in self",

@@ -118,4 +118,5 @@ def described(code: int) -> str:
     """Describe the exit code of a process that has ended too early."""
     if code >= 0:
         return f"its code ended the process with exit code {code}"
-    return f"its code crashed the process ({signal.Signals(-code).name})"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"its code crashed the process ({names.get(-code, f'signal {-code}')})"

@@ -81,4 +81,7 @@ def check_file(path: Path) -> None:
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path}: is a folder; expected a file or a free name")
+    # A device would be replaced by a file.
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path}: is no regular file; expected a file or a free name")
     check_folder(path.parent)

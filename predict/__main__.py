@@ -144,7 +144,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len({*read, *(path.resolve() for path in outputs)}) < len(read) + len(outputs):
         parser.error("--csv or --show-input names a file that is read, or both name the same one")
     if args.show_input and args.show_input.suffix.lower() not in PICTURES:
-        parser.error(f"--show-input is {args.show_input}; expected a name like input.png")
+        parser.error(
+            f"--show-input is {args.show_input}; expected a name that ends in one of "
+            f"{' '.join(PICTURES)}"
+        )
     saved = cli.load_weights(args.weights)
     model, classes = model_of(saved), saved.settings["classes"]
     data = saved.settings.get("data", "MNIST")

@@ -66,14 +66,15 @@ def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
-        if scheduler is None:
-            environment = {"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}
-            with dask.config.set(environment), ctrl_c_blocked():
-                cluster = LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=":0")
-            scheduler = stack.enter_context(cluster).scheduler_address
-        client = stack.enter_context(Client(scheduler, timeout=WAIT_SECONDS))
-        client.wait_for_workers(1, timeout=WAIT_SECONDS)
         try:
+            if scheduler is None:
+                environment = {"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}
+                local: dict = {"threads_per_worker": 1, "dashboard_address": ":0"}
+                with dask.config.set(environment), ctrl_c_blocked():
+                    cluster = stack.enter_context(LocalCluster(n_workers=jobs, **local))
+                scheduler = cluster.scheduler_address
+            client = stack.enter_context(Client(scheduler, timeout=WAIT_SECONDS))
+            client.wait_for_workers(1, timeout=WAIT_SECONDS)
             yield client
         except KeyboardInterrupt:
             # Impatient users press it again. Dask would wait for the tasks before it ends a worker.

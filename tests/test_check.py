@@ -269,6 +269,29 @@ def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
         assert not state.exists() or state.read_text().split()[2] == "Z"
 
 
+def test_words_and_lost_columns_are_wrong_answers_and_not_crashes(tmp_path):
+    edits = [
+        ("task2a", "return np.mean(losses)", 'return "x"'),
+        ("task3a", "return e / e.sum(axis=1, keepdims=True)", "return e[:, 0]"),
+        ("task3a", "return np.eye(num_classes)[Y.reshape(-1)]", "return [[1], [1, 2]]"),
+    ]
+    folder = solution(tmp_path / "solution", *edits)
+    results = run_checks(folder, ["logistic_loss", "one_hot", "softmax_outputs"], TIMEOUT)
+    assert set(statuses(results).values()) == {"failed"}
+    assert "returned  str 'x'" in results["logistic_loss"].text
+    assert "returned  list [[1], [1, 2]]" in results["one_hot"].text
+    assert "returned  float64 of shape (100,)" in results["softmax_outputs"].text
+
+
+def test_an_error_that_cannot_say_what_it_is_is_named_with_its_place(tmp_path):
+    begin = "def cross_entropy_loss(targets, outputs):\n"
+    mute = f"class Mute(Exception):\n    __str__ = None\n\n\n{begin}    raise Mute\n"
+    folder = solution(tmp_path / "solution", ("task2a", begin, mute))
+    [result] = run_checks(folder, ["logistic_loss"], TIMEOUT).values()
+    assert result.status == "error"
+    assert "in cross_entropy_loss" in result.text
+
+
 def test_pytest_runs_the_same_checks(tmp_path):
     folder = solution(tmp_path / "solution", MISTAKES["first"]["l2_gradient"][:3])
     # pytest reads it from the original, before the copy is made.

@@ -245,8 +245,9 @@ def test_a_picture_shows_each_image_beside_what_the_model_saw(
     ("option", "value", "complaint"),
     [
         ("--csv", ".", "is a folder"),
+        ("--csv", "/dev/null", "is no regular file"),
         ("--show-input", ".", "is a folder"),
-        ("--show-input", "input.xyz", "expected a name like input.png"),
+        ("--show-input", "input.xyz", "expected a name that ends in one of .png .jpg"),
         ("--csv", "a.png/all.csv", "a.png: is no folder"),
     ],
 )
