@@ -245,7 +245,6 @@ def test_a_picture_shows_each_image_beside_what_the_model_saw(
     ("option", "value", "complaint"),
     [
         ("--csv", ".", "is a folder"),
-        ("--csv", "/dev/null", "is no regular file"),
         ("--show-input", ".", "is a folder"),
         ("--show-input", "input.xyz", "expected a name that ends in one of .png .jpg"),
         ("--csv", "a.png/all.csv", "a.png: is no folder"),
@@ -562,6 +561,14 @@ def test_a_line_is_no_digit():
     line[90:110, 50:350] = 255
     with pytest.raises(ValueError, match=r"^found a line or a row of letters; expected a digit$"):
         normalise(line)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_an_output_that_is_no_regular_file_would_not_be_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match=r"pipe: is no regular file; expected a file or a free name"):
+        cli.check_file(pipe)
 
 
 def test_squared_paper_that_ends_inside_the_picture_is_no_digit():
