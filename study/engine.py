@@ -69,9 +69,11 @@ def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
         try:
             if scheduler is None:
                 environment = {"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}
-                local: dict = {"threads_per_worker": 1, "dashboard_address": ":0"}
                 with dask.config.set(environment), ctrl_c_blocked():
-                    cluster = stack.enter_context(LocalCluster(n_workers=jobs, **local))
+                    cluster = LocalCluster(
+                        n_workers=jobs, threads_per_worker=1, dashboard_address=":0"
+                    )
+                    stack.enter_context(cluster)
                 scheduler = cluster.scheduler_address
             client = stack.enter_context(Client(scheduler, timeout=WAIT_SECONDS))
             client.wait_for_workers(1, timeout=WAIT_SECONDS)
