@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import cli
-
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+import cli
 import mnist
-from numerics.checks import Floats, check_outputs
+from numerics.arguments import Floats, check_outputs
 from plots import figure_run, figure_val_accuracies
 from task2a import BinaryModel, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
@@ -122,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiments of task 2 as the command line says; see ``--help``."""
     options = (cli.DIGITS_OPTION, cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
     args = cli.Parser(__doc__, *options, learning_rate=0.05).parse_args(argv)
-    cli.check_outputs(args)
+    cli.check_output_folders(args)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.digits, args.data_dir)
         trainers = make_trainers(data, **cli.training_settings(args))

@@ -5,14 +5,13 @@ Functions and methods raise a ValueError for arguments of another shape or dtype
 
 from __future__ import annotations
 
-import cli
-
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.checks import Floats, check_outputs, check_samples, misfit
+import cli
+from numerics.arguments import Floats, check_outputs, check_samples, misfit
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
 from utils import load_binary_dataset
@@ -152,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     images, targets, _, _ = load_binary_dataset(class1, class2, args.data_dir)
     images, targets = images[:NUM_CHECKED], targets[:NUM_CHECKED]
     X = pre_process_images(images)
-    check = cli.Checks(args.quiet)
+    check = cli.SelfTest(args.quiet)
     check(
         f"pre_process_images: {images.shape} {images.dtype} becomes {X.shape}, values"
         f" {X.min():g} to {X.max():g}, last column ones",

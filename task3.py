@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import cli
-
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+import cli
 import mnist
-from numerics.checks import Floats, check_outputs
+from numerics.arguments import Floats, check_outputs
 from plots import figure_run
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
@@ -122,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     l2 = cli.option(cli.NON_NEGATIVE, 0.0, "LAMBDA", "weight of the L2 penalty", "0")
     parser.add_argument("--l2", **l2)
     args = parser.parse_args(argv)
-    cli.check_outputs(args)
+    cli.check_output_folders(args)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.data_dir)
         trainer = make_trainer(data, l2_reg_lambda=args.l2, **cli.training_settings(args))

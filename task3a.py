@@ -5,14 +5,13 @@ Functions and methods raise a ValueError for arguments of another shape or dtype
 
 from __future__ import annotations
 
-import cli
-
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.checks import REAL, Floats, check_outputs, check_positive, check_samples
+import cli
+from numerics.arguments import REAL, Floats, check_outputs, check_positive, check_samples
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
 from task2a import IMAGE_SIZE, NUM_CHECKED, pre_process_images
@@ -136,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     images, labels, _, _ = load_full_mnist(args.data_dir)
     X, labels = pre_process_images(images[:NUM_CHECKED]), labels[:NUM_CHECKED]
     targets = one_hot_encode(labels, NUM_CLASSES)
-    check = cli.Checks(args.quiet)
+    check = cli.SelfTest(args.quiet)
     check(
         f"one_hot_encode: {labels.shape} becomes {targets.shape}, a single one in each row",
         np.all(targets.sum(axis=1) == 1) and np.all(targets.argmax(axis=1) == labels[:, 0]),

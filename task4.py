@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import cli
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numerics.checks import Floats
+import cli
+from numerics.arguments import Floats
 from plots import figure_norms, figure_templates, figure_val_accuracies
 from task3 import SoftmaxTrainer, load_data, make_trainer
 from task3a import NUM_CLASSES
@@ -66,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     l2 = cli.option(cli.NON_NEGATIVE, LAMBDAS, "LAMBDA", text, default, nargs="+")
     parser.add_argument("--l2", **l2)
     args = parser.parse_args(argv)
-    cli.check_outputs(args)
+    cli.check_output_folders(args)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.data_dir)
         trainers = make_trainers(data, args.l2, **cli.training_settings(args))

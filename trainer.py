@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.checks import Floats, check_batches, check_dataset, check_generator, check_positive
+from numerics.arguments import Floats, check_batches, check_dataset, check_generator, check_positive
 from numerics.evaluation import evaluate
 from utils import batch_loader
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mnist
-from numerics.checks import INTEGER, check_generator, check_positive
+from numerics.arguments import INTEGER, check_generator, check_positive
 
 NUM_TRAIN = 20_000
 

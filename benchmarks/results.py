@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from cli import atomic_path
-
 import datetime
 import importlib.metadata
 import os
@@ -15,6 +13,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
+from output.files import atomic_path
 from plots import use_style
 
 Round = Mapping[str, Mapping[str, Any]]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import cli
-
 import csv
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import cli
 from check import CHECKS, COURSE_MODULES, FULL, WIDTH
 from check.runner import Result, run_checks
+from output.files import atomic_path, check_file
 
 Results = Mapping[str, Result]
 
@@ -78,7 +78,7 @@ def legend(rows: Mapping[Path, Results], checks: Sequence[str]) -> Iterable[str]
 
 def write_csv(path: Path, rows: Mapping[Path, Results], checks: Sequence[str]) -> None:
     """Write the status of each check, a row for each folder."""
-    with cli.atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["folder", *checks])
         for folder, results in rows.items():
@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     checks = [check for check in CHECKS if args.full or check != FULL]
     if args.csv:
-        cli.check_file(args.csv)
+        check_file(args.csv)
         if any(args.csv.resolve().is_relative_to(folder.resolve()) for folder in args.folders):
             raise ValueError(f"--csv is {args.csv}; expected a file outside of what is checked")
     problems = {folder: problem_of(folder) for folder in args.folders}

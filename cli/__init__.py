@@ -1,9 +1,6 @@
-"""What command lines share: options, tables, errors, Ctrl-C, weights and whole files."""
+"""What command lines share: options, errors, Ctrl-C, and the parts of a task script."""
 
-from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail, finish_step_on_ctrl_c, run  # isort: split
-
-from cli.checks import Checks
-from cli.files import atomic_path, check_file, check_folder
+from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail, finish_step_on_ctrl_c, run
 from cli.options import (
     DATA_OPTIONS,
     DIGITS_OPTION,
@@ -15,12 +12,12 @@ from cli.options import (
     Parser,
     option,
 )
+from cli.self_test import SelfTest
 from cli.training import (
-    check_outputs,
+    check_output_folders,
     keep_weights,
     report_runs,
     save_figures,
     train,
     training_settings,
 )
-from cli.weights import SavedWeights, load_weights, save_weights

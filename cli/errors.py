@@ -10,22 +10,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
-
-
-def say_uncaught(kind: type[BaseException], *details: Any) -> None:
-    """Say what nobody has caught: of Ctrl-C one line, of all else the traceback."""
-    if issubclass(kind, KeyboardInterrupt):
-        fail("interrupted")
-    else:
-        sys.__excepthook__(kind, *details)
-
-
-# Scripts import this before anything slow, so that Ctrl-C finds it even during their imports.
-sys.excepthook = say_uncaught
 
 
 def run(main: Callable[[], int]) -> NoReturn:
@@ -65,8 +53,6 @@ def run(main: Callable[[], int]) -> NoReturn:
 def program() -> str:
     """Name the program as its user has called it: ``task2.py``, ``python -m report``."""
     path = Path(sys.argv[0])
-    if path.name == "-m":  # While the package is being imported.
-        return f"python -m {sys.orig_argv[sys.orig_argv.index('-m') + 1]}"
     return f"python -m {path.parent.name}" if path.name == "__main__.py" else path.name
 
 

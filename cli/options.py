@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from cli.errors import EXIT_ERROR, program
-
 import argparse
 import math
 from collections.abc import Callable, Mapping
@@ -11,11 +9,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import mnist
+from cli.errors import EXIT_ERROR, program
 
 Options = Mapping[str, Mapping[str, Any]]
 
 
-def number(
+def number_parser(
     kind: type[int] | type[float], expected: str, accepts: Callable[[Any], bool]
 ) -> Callable[[str], Any]:
     """Make a function for argparse that turns text into a number and refuses senseless ones.
@@ -72,11 +71,13 @@ def option(
     return {"type": kind, "default": default, "metavar": metavar, "help": text, **more}
 
 
-POSITIVE_INT = number(int, "an integer from 1 up", lambda value: value >= 1)
-NATURAL = number(int, "an integer from 0 up", lambda value: value >= 0)
-POSITIVE = number(float, "a finite number above 0", lambda value: 0 < value < math.inf)
-NON_NEGATIVE = number(float, "a finite number from 0 up", lambda value: 0 <= value < math.inf)
-DIGIT = number(int, "a digit from 0 to 9", lambda value: value in range(10))
+POSITIVE_INT = number_parser(int, "an integer from 1 up", lambda value: value >= 1)
+NATURAL = number_parser(int, "an integer from 0 up", lambda value: value >= 0)
+POSITIVE = number_parser(float, "a finite number above 0", lambda value: 0 < value < math.inf)
+NON_NEGATIVE = number_parser(
+    float, "a finite number from 0 up", lambda value: 0 <= value < math.inf
+)
+DIGIT = number_parser(int, "a digit from 0 to 9", lambda value: value in range(10))
 
 DATA_OPTIONS: Options = {
     "--data-dir": option(

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail
-from cli.files import atomic_path, check_folder
-from cli.weights import SavedWeights, save_weights
-
 import argparse
 import contextlib
-import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,10 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 import mnist
+from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail
 from numerics.evaluation import evaluate
-from numerics.threads import train_all
-from plots import add_note, summary, use_style
-from plots.numbers import number
+from output.files import atomic_path, check_folder
+from output.numbers import number, printable
+from plots import add_note, use_style
+from runs.summary import summary
+from runs.training import train_all
+from runs.weights import SavedWeights, save_weights
 from trainer import BaseTrainer
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ SETTINGS = {
 HOW_IT_ENDED = ("ended", "stop_step", "stop_epoch", "best_step", "best_loss")
 
 
-def check_outputs(args: argparse.Namespace) -> None:
+def check_output_folders(args: argparse.Namespace) -> None:
     """See, before the work begins, that figures and weights have a place and --show a display.
 
     Raises
@@ -242,16 +240,6 @@ def format_table(trainers: Sequence[BaseTrainer]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
-
-
-def printable(text: str) -> str:
-    """Spell λ, minus, powers of ten and thin spaces plainly if standard output needs it."""
-    try:
-        text.encode(sys.stdout.encoding or "utf-8")
-    except UnicodeEncodeError:
-        plain = unicodedata.normalize("NFKC", text)
-        return plain.replace("λ", "lambda").replace(" × 10", "e").replace("−", "-")
-    return text
 
 
 def loss_at_the_start(trainer: BaseTrainer) -> float:

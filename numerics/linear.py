@@ -29,7 +29,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from numerics.checks import Floats, check_samples
+from numerics.arguments import Floats, check_samples
 
 # In multiplications: what OpenBLAS does at once, and what is worth cutting into such slices.
 SMALL_PRODUCT = 2**18

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist import IMAGE_SHAPE
-from numerics.checks import Floats
+from numerics.arguments import Floats
 
 
 def class_mean_differences(X: Floats, Y: Floats) -> Floats:

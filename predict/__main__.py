@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import cli
-from cli.training import printable
-
 import csv
 import sys
 import warnings
@@ -14,10 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.checks import Floats
-from plots.numbers import number
+import cli
+from numerics.arguments import Floats
+from output.files import atomic_path, check_file
+from output.numbers import number, printable
 from predict.normalisation import normalise
 from predict.pictures import read_picture
+from runs.weights import SavedWeights, load_weights
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
 
@@ -26,7 +26,7 @@ LONGEST_NAME = 45
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".pdf", ".svg")
 
 
-def model_of(saved: cli.SavedWeights) -> BinaryModel | SoftmaxModel:
+def model_of(saved: SavedWeights) -> BinaryModel | SoftmaxModel:
     """Make the model that was saved.
 
     Raises
@@ -139,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     outputs = [path for path in (args.csv, args.show_input) if path]
     for path in outputs:
-        cli.check_file(path)
+        check_file(path)
     read = {Path(name).resolve() for name in (args.weights, *args.images)}
     if len({*read, *(path.resolve() for path in outputs)}) < len(read) + len(outputs):
         parser.error("--csv or --show-input names a file that is read, or both name the same one")
@@ -148,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--show-input is {args.show_input}; expected a name that ends in one of "
             f"{' '.join(PICTURES)}"
         )
-    saved = cli.load_weights(args.weights)
+    saved = load_weights(args.weights)
     model, classes = model_of(saved), saved.settings["classes"]
     data = saved.settings.get("data", "MNIST")
     if data != "MNIST":
@@ -175,10 +175,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             inputs.append((f"{shown}: {digit} ({percent})", grey, image))
 
     if args.csv:
-        with cli.atomic_path(args.csv) as path, path.open("w", newline="", encoding="utf-8") as out:
+        with atomic_path(args.csv) as path, path.open("w", newline="", encoding="utf-8") as out:
             csv.writer(out, lineterminator="\n").writerows(table)
     if inputs:
-        with cli.atomic_path(args.show_input) as path:
+        with atomic_path(args.show_input) as path:
             draw_inputs(inputs, path)
     width = max(len(shown) for shown, *_ in lines)
     for shown, *rest in lines if len(lines) > 1 else []:

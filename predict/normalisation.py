@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mnist import IMAGE_SHAPE
-from numerics.checks import Floats
+from numerics.arguments import Floats
 
 # MNIST scales each digit into a box of 20×20 pixels and moves its center of mass to the middle of
 # 28×28: in each of its images, row and column of the center lie in 13.5 ≤ x < 14.5, counted from 0.

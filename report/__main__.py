@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import cli
-
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 
+import cli
+from output.files import atomic_path, check_file
 from report.exporters import ExportError, StandaloneHTMLExporter, TypstPDFExporter
 from report.notebook import execute, normalise, read_notebook
 
@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
         folder = arguments.output_dir or path.parent
         targets = [folder / f"{path.stem}{suffix}" for suffix in (".pdf", ".html")]
     for target in targets:
-        cli.check_file(target)
+        check_file(target)
 
     if arguments.execute:
         execute(notebook, path.absolute().parent, arguments.timeout, arguments.quiet)
@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         # The files take their names when the stack closes, that is, when all are complete.
         for target, content in zip(targets, contents, strict=True):
-            file = stack.enter_context(cli.atomic_path(target))
+            file = stack.enter_context(atomic_path(target))
             file.write_bytes(content if isinstance(content, bytes) else content.encode())
     if not arguments.quiet:
         print(*targets, sep="\n")

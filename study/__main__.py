@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import cli
-from cli import POSITIVE_INT, option
-
 from collections.abc import Sequence
 from pathlib import Path
 
+import cli
 import mnist
+from cli import POSITIVE_INT, option
+from output.files import check_folder
 from plots import use_style
 from study import evidence, figures
 from study.engine import compute_all
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_the_reports = settings == (SEEDS, EPOCHS, CONTINUED_EPOCHS, mnist.DATA_DIR.resolve())
     output = args.output or (evidence.FOLDER if is_the_reports else OTHER_OUTPUT)
     for folder in (output, args.figures, args.cache):
-        cli.check_folder(folder)
+        check_folder(folder)
     tasks = tasks_of_study(*settings)
     results = compute_all(tasks, args.cache, args.jobs, args.scheduler, progress=not args.quiet)
     complete = len(results) == len(tasks)

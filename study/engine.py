@@ -5,8 +5,6 @@ Every task has one BLAS thread. Results are stored one by one, so that nothing i
 
 from __future__ import annotations
 
-import cli
-
 import contextlib
 import hashlib
 import logging
@@ -22,6 +20,8 @@ import numpy as np
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 from tqdm import tqdm
 
+import cli
+from output.files import atomic_path
 from study.runs import Result, Task, compute, fingerprint
 
 # How long to wait for a scheduler, then for its first worker.
@@ -105,7 +105,7 @@ def recall(task: Task, cache: Path) -> Result | None:
 
 def keep(result: Result, task: Task, cache: Path) -> Result:
     """Write the result of a task, and give it as `recall` will."""
-    with cli.atomic_path(path_of(task, cache)) as temporary, temporary.open("wb") as file:
+    with atomic_path(path_of(task, cache)) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **result)
     return {name: np.asarray(value)[()] for name, value in result.items()}
 

@@ -7,8 +7,6 @@ right.
 
 from __future__ import annotations
 
-import cli
-
 import collections
 import contextlib
 from collections.abc import Mapping
@@ -19,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from output.files import atomic_path
 from study.runs import NUM_BLOCKS, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED, Result, Task
 from study.statistics import difference
 
@@ -131,10 +130,10 @@ def write(results: Mapping[Task, Result], folder: Path) -> list[Path]:
     with contextlib.ExitStack() as stack:
         for name, table in tables(results).items():
             paths.append(folder / f"{name}.csv")
-            table.to_csv(stack.enter_context(cli.atomic_path(paths[-1])), index=False)
+            table.to_csv(stack.enter_context(atomic_path(paths[-1])), index=False)
         for name, arrays in (("histories", histories), ("right", bits)):
             paths.append(folder / f"{name}.npz")
-            np.savez_compressed(stack.enter_context(cli.atomic_path(paths[-1])), **arrays)
+            np.savez_compressed(stack.enter_context(atomic_path(paths[-1])), **arrays)
     return paths
 
 

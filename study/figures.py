@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from output.numbers import number
 from plots import TRAINING, VALIDATION, label_end, legend_above, new_figure
-from plots.numbers import number
 from study import evidence
 from study.runs import LAMBDA_OF, UNPENALISED
 from study.single_runs import VALIDATIONS_TO_AVERAGE, smooth

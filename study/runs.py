@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 import mnist
 import task2
 import task3
-from numerics.checks import Floats
+from numerics.arguments import Floats
 from numerics.templates import class_mean_correlation, roughness
 from study.fluctuations import deepest_dip, epoch_periodicity, mean_absolute_change
 from study.single_runs import weights_after
@@ -35,7 +35,7 @@ from utils import NUM_TRAIN, Data
 
 ROOT = Path(__file__).resolve().parents[1]
 # They talk and draw, and decide no result.
-WITHOUT_EFFECT = ("cli", "plots")
+WITHOUT_EFFECT = ("cli", "output", "plots")
 
 NUM_BLOCKS = 3
 SHUFFLED, UNSHUFFLED = LOGISTIC = ("logistic shuffled", "logistic unshuffled")

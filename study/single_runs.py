@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from numerics.checks import Floats
+from numerics.arguments import Floats
 from trainer import BaseTrainer
 from utils import Data
 

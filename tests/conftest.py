@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import tempfile
 from pathlib import Path
 
@@ -18,9 +17,6 @@ import pytest
 import task2
 import task3
 from utils import Data
-
-# As in `report`, for the tests that import Jupyter's packages first.
-sys.modules.setdefault("rfc3987_syntax", None)
 
 # A shell starts programs in the background with Ctrl-C ignored, and they pass that on. The tests
 # of Ctrl-C need it.

@@ -15,7 +15,7 @@ ROOT = Path(utils.__file__).parent
 ASSIGNMENT = ["task2", "task2a", "task3", "task3a", "task4", "trainer", "utils"]
 TOOLS = ["predict", "study", "check"]  # They know nothing of each other.
 # A room imports only from rooms before it.
-ROOMS = ["mnist", "numerics", "utils", "trainer", "plots", "cli"]
+ROOMS = ["mnist", "numerics", "output", "utils", "trainer", "runs", "plots", "cli"]
 ROOMS += ["task2a", "task2", "task3a", "task3", "task4"]
 
 

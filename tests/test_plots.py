@@ -9,10 +9,10 @@ import pytest
 
 import task2
 import task4
-from numerics.threads import train_all
+from output.numbers import number
 from plots import color_of, figure_run, figure_val_accuracies
 from plots.display import claim, show_table
-from plots.numbers import number
+from runs.training import train_all
 
 LOSSES, ACCURACIES = (0, 0.2), (0.9, 1)
 

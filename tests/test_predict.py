@@ -1,8 +1,5 @@
 """The classifier of image files, with MNIST's own images as the oracle of how it prepares them."""
 
-import cli
-from cli.weights import SavedWeights, load_weights, save_weights
-
 import csv
 import functools
 import os
@@ -25,12 +22,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+import cli
 import mnist
 import task2
 import task3
+from output.files import check_file
 from predict.__main__ import class_probabilities, main
 from predict.normalisation import normalise, to_mnist
 from predict.pictures import read_picture
+from runs.weights import SavedWeights, load_weights, save_weights
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
 
@@ -568,7 +568,7 @@ def test_an_output_that_is_no_regular_file_would_not_be_replaced(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(OSError, match=r"pipe: is no regular file; expected a file or a free name"):
-        cli.check_file(pipe)
+        check_file(pipe)
 
 
 def test_squared_paper_that_ends_inside_the_picture_is_no_digit():

@@ -1,7 +1,5 @@
 """The exported report: what the PDF and the page hold, and how every failure ends."""
 
-import cli
-
 import contextlib
 import errno
 import html.parser
@@ -26,6 +24,7 @@ from nbconvert.nbconvertapp import NbConvertApp
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
+import cli
 import utils
 from report import StandaloneHTMLExporter, TypstPDFExporter, exporters
 from report import __main__ as command_line

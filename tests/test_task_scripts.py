@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import cli
-from cli import weights
-
 import importlib
 import os
 import re
@@ -22,12 +19,14 @@ import numpy as np
 import pexpect
 import pytest
 
+import cli
 import task2
 import task3
 import task3a
 import task4
 import utils
-from plots.numbers import number
+from output.numbers import number
+from runs import weights
 from task3a import SoftmaxModel
 
 ROOT = Path(utils.__file__).parent
@@ -489,25 +488,3 @@ def test_a_run_that_ends_worse_than_it_began_says_so(run_here, monkeypatch, rate
     result = run_here("task2.py", "--learning-rate", rate, "--epochs", 20)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.count("validation loss never below the 0.6931 of the start") == notes
-
-
-def test_ctrl_c_during_the_imports_is_one_line(tmp_path):
-    code = """
-import runpy, sys
-class PressCtrlC:
-    def find_spec(self, name, *rest):
-        if name == "numpy":
-            raise KeyboardInterrupt
-sys.meta_path.insert(0, PressCtrlC())
-runpy.run_path(sys.argv[1], run_name="__main__")
-"""
-    for script in SCRIPTS:
-        result = subprocess.run(
-            [sys.executable, "-c", code, ROOT / script],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-        assert result.stderr.splitlines() == ["-c: error: interrupted"]

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import cli
-
 import copy
 import signal
 import threading
@@ -11,14 +9,15 @@ import pytest
 import reference_trainer
 from threadpoolctl import threadpool_limits
 
+import cli
 import task2
 import task2a
 import task3
 import task3a
 import task4
 from numerics import evaluation
-from numerics.threads import train_all
-from plots import summary
+from runs.summary import summary
+from runs.training import train_all
 
 NUM_TRAIN, NUM_VAL = 1500, 500
 
@@ -143,7 +142,7 @@ def test_ctrl_c_ends_runs_in_threads_after_their_step(small_full_data, monkeypat
     def press_ctrl_c(runs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("numerics.threads.wait", press_ctrl_c)
+    monkeypatch.setattr("runs.training.wait", press_ctrl_c)
     trainers = [softmax_trainer(small_full_data, patience=1000) for _ in range(2)]
     with pytest.raises(KeyboardInterrupt):
         train_all(trainers, 1000)

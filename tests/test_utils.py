@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import cli
-
 import os
 import resource
 import subprocess
@@ -16,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import utils
+from output.files import atomic_path
 
 ROOT = Path(utils.__file__).parent
 
@@ -153,7 +152,7 @@ def test_plot_loss_refuses_to_average_over_nothing():
 
 def test_atomic_path_makes_its_folder_and_leaves_nothing_else(tmp_path):
     path = tmp_path / "new" / "folder" / "file.txt"
-    with cli.atomic_path(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.write_text("whole")
         assert not path.exists()
     assert path.read_text() == "whole"
@@ -168,7 +167,7 @@ def test_atomic_path_keeps_the_older_file_if_writing_fails(tmp_path):
     path.write_text("old")
 
     def fail_half_way():
-        with cli.atomic_path(path) as temporary:
+        with atomic_path(path) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 
@@ -193,8 +192,9 @@ def test_a_kill_while_writing_keeps_the_older_file(tmp_path):
     path.write_bytes(b"old")
     child = run_child(
         """
-        import os, signal, sys, cli
-        with cli.atomic_path(sys.argv[1]) as temporary:
+        import os, signal, sys
+        from output.files import atomic_path
+        with atomic_path(sys.argv[1]) as temporary:
             temporary.write_bytes(b"new" * 1000)
             os.kill(os.getpid(), signal.SIGKILL)
         """,
@@ -213,9 +213,10 @@ def test_a_full_disk_keeps_the_older_file_and_leaves_no_half_one(tmp_path):
 
     child = run_child(
         """
-        import signal, sys, cli
+        import signal, sys
+        from output.files import atomic_path
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        with cli.atomic_path(sys.argv[1]) as temporary:
+        with atomic_path(sys.argv[1]) as temporary:
             temporary.write_bytes(b"x" * 5000)
         """,
         path,

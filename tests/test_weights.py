@@ -1,7 +1,5 @@
 """Weights files: exact round trips, and a clear refusal of everything else."""
 
-from cli.weights import SavedWeights, load_weights, save_weights
-
 import io
 import json
 import pickle
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 import task2
 import task3
+from runs.weights import SavedWeights, load_weights, save_weights
 from trainer import BaseTrainer
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -7,8 +7,6 @@ run no code. The same run gives the same bytes.
 
 from __future__ import annotations
 
-from cli.files import atomic_path
-
 import json
 import os
 import zipfile
@@ -18,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.checks import Floats
+from numerics.arguments import Floats
+from output.files import atomic_path
 from trainer import History
 
 QUANTITIES = ("loss", "accuracy")

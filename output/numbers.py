@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
+
 # No line may end between the groups of a number, or before its unit.
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -33,3 +36,13 @@ def formula(value: float, spec: str) -> str:
     r"""Format a number with a power of ten as a formula: ``$7.8 \times 10^{-9}$``."""
     digits, exponent = format(value, spec).split("e")
     return rf"${digits} \times 10^{{{int(exponent)}}}$"
+
+
+def printable(text: str) -> str:
+    """Spell λ, minus, powers of ten and thin spaces plainly if standard output needs it."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        plain = unicodedata.normalize("NFKC", text)
+        return plain.replace("λ", "lambda").replace(" × 10", "e").replace("−", "-")
+    return text

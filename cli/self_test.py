@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from cli.errors import EXIT_ERROR
-from cli.training import printable
-
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from cli.errors import EXIT_ERROR
 from numerics.gradient_check import SMALLEST_SCALE
-from plots.numbers import number
+from output.numbers import number, printable
 
 
-class Checks:
+class SelfTest:
     """Print a line for each check.
 
     Parameters

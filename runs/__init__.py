@@ -1,0 +1,1 @@
+"""Runs: trained side by side, summarised, kept in weights files."""
