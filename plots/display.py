@@ -1,72 +1,138 @@
-"""What the report notebook uses to show figures and text with numbers from its run."""
+"""What the report notebook uses to show tables and figures, in every viewer of notebooks."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from plots.numbers import number
 
+if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
+# How the numbers of a column are written, by the last word of its heading.
+FORMATS = {"step": ",", "epoch": "", "accuracy": ".2%", "loss": ".4f", "points": "+.2f"}
 # A figure of 6 inches has 864 pixels: two for each point of its size on paper.
 DOTS_PER_INCH = 144
+# The usual fonts of XeLaTeX lack these characters, and KaTeX takes no such commands within \text.
+COMMANDS = {"λ": r"\lambda", "−": "-", "×": r"\times", "‖": r"\Vert", "\u202f": r"\,"}
+SUPERSCRIPTS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 
-def claim(holds: object, text: str, otherwise: str = "This run does not show it.") -> str:
-    """Give a sentence if the runs carry it, and what stands there otherwise if they do not.
+def latex(text: str) -> str:
+    r"""Write the text of a table's cell as a formula that LaTeX and KaTeX can set.
+
+    ``λ = 10⁻⁵`` becomes ``\lambda\text{ = 10}^{-5}``.
+    """
+
+    def command(found: re.Match[str]) -> str:
+        plain = found[0].translate(str.maketrans(SUPERSCRIPTS, "-0123456789"))
+        return "}" + COMMANDS.get(found[0], f"^{{{plain}}}") + r"\text{"
+
+    escaped = re.sub("([%_&#])", r"\\\1", text)
+    formula = re.sub(f"[{SUPERSCRIPTS}]+|[{''.join(COMMANDS)}]", command, escaped)
+    return rf"\text{{{formula}}}".replace(r"\text{}", "")
+
+
+class Table:
+    """A table that each viewer shows in the form it likes best.
 
     Parameters
     ----------
-    holds : bool
-        The sentence's condition.
-    text, otherwise : str
+    frame : pandas.DataFrame
+        The headings of its columns are those of the table; its index is not shown. Numbers are
+        written as the last word of the heading says (`FORMATS`), words as they are.
     """
-    return text if holds else otherwise
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.cells = frame.copy().astype(object)
+        for heading in frame:
+            spec = FORMATS.get(str(heading).split()[-1], "")
+            self.cells[heading] = [
+                cell if isinstance(cell, str) else number(cell, spec) for cell in frame[heading]
+            ]
+
+    def __repr__(self) -> str:
+        return self.cells.to_string(index=False)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        right = len(self.cells.columns) - 1
+        markdown = self.cells.to_markdown(
+            index=False, disable_numparse=True, colalign=["left", *["right"] * right]
+        )
+        # XeLaTeX stops at the tables that pandoc makes of Markdown. VS Code takes LaTeX, too, and
+        # gives it to KaTeX, which knows an array, but no tabular.
+        formulas = self.cells.map(latex).rename(columns=latex)
+        array = formulas.to_latex(index=False, column_format="l" + "r" * right)
+        array = re.sub(r"\\(?:top|mid|bottom)rule", r"\\hline", array).replace("tabular", "array")
+        return {
+            "text/html": self.cells.to_html(index=False, border=0),
+            "text/markdown": markdown.replace("λ", r"$\lambda$"),
+            "text/latex": f"$${array.strip()}$$",
+            "text/plain": repr(self),
+        }
 
 
-def show_text(*markdown: str) -> None:
-    """Show Markdown as the output of a cell: pieces of a paragraph, empty ones left out.
+class Picture:
+    """A figure as SVG, for pages and PDFs, as PDF, for LaTeX, and as PNG, for all other viewers.
 
     Parameters
     ----------
-    *markdown : str
+    figure : matplotlib.figure.Figure
+    alt : str
+        Plain text for readers who cannot see it.
     """
-    text = " ".join(piece for piece in markdown if piece)
-    if text:
-        display({"text/markdown": text, "text/plain": text}, raw=True)
+
+    def __init__(self, figure: Figure, alt: str) -> None:
+        self.figure, self.alt = figure, alt
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str | bytes]:
+        # Files without a date: the same figure gives the same bytes.
+        svg, pdf, png = io.StringIO(), io.BytesIO(), io.BytesIO()
+        self.figure.savefig(svg, format="svg", metadata={"Date": None})
+        self.figure.set_layout_engine("none")  # The layout of the first serves all three.
+        self.figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+        self.figure.savefig(png, format="png", dpi=DOTS_PER_INCH)
+        return {
+            "image/svg+xml": svg.getvalue(),
+            "application/pdf": pdf.getvalue(),
+            "image/png": with_few_colors(png),
+            "text/plain": self.alt,
+        }
 
 
-def show_table(rows: Sequence[Sequence[str]]) -> None:
-    """Show a table as the output of a cell.
+class Caption:
+    """A figure's caption, with what the exporters need to join both.
 
     Parameters
     ----------
-    rows : sequence of rows of cells
-        The first row holds the headings. The first column is set flush left, the others flush
-        right. Cells are Markdown; of LaTeX, only formulas between dollars.
+    number : int
+    caption : str
+        Markdown on one line.
+    alt : str
     """
-    heading, *body = ["| " + " | ".join(row) + " |" for row in rows]
-    alignment = "|:---|" + "---:|" * (len(rows[0]) - 1)
-    markdown = "\n".join([heading, alignment, *body])
-    # For XeLaTeX, which stops at the tables that pandoc makes of Markdown since its version 3.7.
-    cells = [[c if "$" in c else c.replace("_", r"\_") for c in row] for row in rows]
-    heading, *body = [" & ".join(row).replace("%", r"\%") + r" \\" for row in cells]
-    lines = [r"\begin{center}\begin{tabular}{l" + "r" * (len(rows[0]) - 1) + r"}\hline", heading]
-    latex = "\n".join([*lines, r"\hline", *body, r"\hline\end{tabular}\end{center}"])
-    display({"text/markdown": markdown, "text/latex": latex, "text/plain": markdown}, raw=True)
+
+    def __init__(self, number: int, caption: str, alt: str) -> None:
+        self.text = f"**Figure {number}.** {caption}"
+        self.metadata = {"figure_number": number, "figure_caption": caption, "figure_alt": alt}
+
+    def __repr__(self) -> str:
+        return self.text.replace("**", "").replace("$", "").replace(r"\lambda", "λ")
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        return {"text/markdown": self.text, "text/plain": repr(self)}, self.metadata
 
 
-def with_few_colors(png: io.BytesIO) -> bytes:
-    """Reduce a picture to 128 colours, hardly fewer than it has, and to a third of its bytes."""
-    from PIL import Image
-
-    smaller = io.BytesIO()
-    Image.open(png).convert("RGB").quantize(128).save(smaller, "png", optimize=True)
-    return smaller.getvalue()
+def show_table(frame: pd.DataFrame) -> None:
+    """Show a table as the output of a cell, see `Table`."""
+    display(Table(frame))
 
 
 def show_figure(number: int, figure: Figure, caption: str, alt: str) -> None:
@@ -76,8 +142,6 @@ def show_figure(number: int, figure: Figure, caption: str, alt: str) -> None:
     ----------
     number : int
     figure : matplotlib.figure.Figure
-        Stored as SVG, for pages and PDFs, as PDF, for LaTeX, and as PNG: JupyterLab shows no SVG
-        in a notebook that it does not trust, as after a clone.
     caption : str
         Markdown on one line.
     alt : str
@@ -85,21 +149,15 @@ def show_figure(number: int, figure: Figure, caption: str, alt: str) -> None:
     """
     import matplotlib.pyplot as plt
 
-    # Files without a date: the same figure gives the same bytes.
-    svg, pdf, png = io.StringIO(), io.BytesIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None})
-    figure.set_layout_engine("none")  # The layout of the first serves all three.
-    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
-    figure.savefig(png, format="png", dpi=DOTS_PER_INCH)
+    display(Picture(figure, alt))
+    display(Caption(number, caption, alt))
     plt.close(figure)
-    images = {
-        "image/svg+xml": svg.getvalue(),
-        "application/pdf": pdf.getvalue(),
-        "image/png": with_few_colors(png),
-    }
-    display({**images, "text/plain": alt}, raw=True)
-    display(
-        {"text/markdown": f"**Figure {number}.** {caption}", "text/plain": caption},
-        raw=True,
-        metadata={"figure_number": number, "figure_caption": caption, "figure_alt": alt},
-    )
+
+
+def with_few_colors(png: io.BytesIO) -> bytes:
+    """Reduce a picture to 128 colours, hardly fewer than it has, and to a third of its bytes."""
+    from PIL import Image
+
+    smaller = io.BytesIO()
+    Image.open(png).convert("RGB").quantize(128).save(smaller, "png", optimize=True)
+    return smaller.getvalue()
