@@ -12,7 +12,7 @@ from output.files import check_folder
 from plots import use_style
 from study import evidence, figures
 from study.engine import compute_all
-from study.runs import tasks_of_study
+from study.tasks import tasks_of_study
 
 SEEDS, EPOCHS, CONTINUED_EPOCHS = 20, 500, 400
 OTHER_OUTPUT = Path("study-evidence")

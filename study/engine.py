@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import cli
 from output.files import atomic_path
-from study.runs import Result, Task, compute, fingerprint
+from study.tasks import Result, Task, compute, fingerprint
 
 # How long to wait for a scheduler, then for its first worker.
 WAIT_SECONDS = 10

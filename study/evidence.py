@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from output.files import atomic_path
-from study.runs import NUM_BLOCKS, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED, Result, Task
 from study.statistics import difference
+from study.tasks import NUM_BLOCKS, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED, Result, Task
 
 FOLDER = Path(__file__).resolve().parent / "evidence"
 TABLES = {
@@ -27,7 +27,6 @@ TABLES = {
     "continued": "continued",
     "averaged": "averaged",
     "optimum": "optima",
-    "cross-fitted": "cross_fitted",
 }
 PARTS = ("val", "held_out")
 
@@ -172,7 +171,7 @@ def read_right(
     Parameters
     ----------
     kind, configuration, block
-        As in `study.runs.Task`.
+        As in `study.tasks.Task`.
     part : {"val", "held_out"}
 
     Returns

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from output.numbers import number
 from plots import TRAINING, VALIDATION, label_end, legend_above, new_figure
 from study import evidence
-from study.runs import LAMBDA_OF, UNPENALISED
 from study.single_runs import VALIDATIONS_TO_AVERAGE, smooth
+from study.tasks import LAMBDA_OF, UNPENALISED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,9 +1,8 @@
-"""What a single run shows: where its curves cross, how wide they part, what one batch does."""
+"""What a single run shows: its smooth curve, its weights on the way, what one batch does."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,69 +27,6 @@ def smooth(losses: pd.Series) -> pd.Series:
     task 2e.
     """
     return losses.rolling(VALIDATIONS_TO_AVERAGE, center=True, min_periods=1).median()
-
-
-class EarlyStopping(NamedTuple):
-    """What early stopping has saved and cost, by the curve of the run that goes on.
-
-    Attributes
-    ----------
-    lowest : int
-        The step of the minimum.
-    loss, kept_loss : float
-        There, and at the step that was kept.
-    saved : float
-        The share of the steps to the minimum that the stopped run did not make.
-    cost, rise : float
-        How far the kept step, and the end of the curve, lie above the minimum.
-    is_better_at_the_end : bool
-        Whether the end of the curve lies below the kept step.
-    """
-
-    lowest: int
-    loss: float
-    kept_loss: float
-    saved: float
-    cost: float
-    rise: float
-    is_better_at_the_end: bool
-
-
-def early_stopping(curve: pd.Series, kept: int, stop: int) -> EarlyStopping:
-    """Compare a continued run, as a `smooth` curve, with the same run stopped at a step."""
-    losses: dict[int, float] = curve.to_dict()  # type: ignore[assignment]
-    lowest = min(losses, key=losses.__getitem__)
-    minimum, end = losses[lowest], losses[max(losses)]
-    saved = 1 - (stop + 1) / (lowest + 1)
-    cost, rise = losses[kept] - minimum, end - minimum
-    return EarlyStopping(lowest, minimum, losses[kept], saved, cost, rise, end < losses[kept])
-
-
-def gap_near(trainer: BaseTrainer, step: int) -> float:
-    """Compute how far the training accuracy lies above the validation accuracy, by `mean_near`."""
-    histories = trainer.train_history["accuracy"], trainer.val_history["accuracy"]
-    train, val = (mean_near(history, step) for history in histories)
-    return train - val
-
-
-def crossing_step(trainer: BaseTrainer) -> int | None:
-    """Find the step from which the training loss stays below the validation loss.
-
-    Returns
-    -------
-    int or None
-        The first validation from which on the mean loss of an epoch's batches before it is the
-        lower one at every validation; None if it is not at the last one.
-    """
-    losses = np.array(list(trainer.train_history["loss"].values()))
-    sums = np.concatenate([[0.0], np.cumsum(losses)])
-    crossing = None
-    for step, val_loss in reversed(trainer.val_history["loss"].items()):
-        first = max(0, step + 1 - trainer.batches_per_epoch)
-        if (sums[step + 1] - sums[first]) / (step + 1 - first) >= val_loss:
-            break
-        crossing = step
-    return crossing
 
 
 def weights_after(trainer: BaseTrainer, step: int) -> Floats:
@@ -186,8 +122,7 @@ def dip_experiments(
     dict of str to Data
         "file", as it is; "moved", with the hardest images of the batch, all of one digit, exchanged
         with the easiest of that digit in the other batch; "spread", with each of them exchanged
-        with the easiest of its digit in another batch; "shares", with half as many of the *easiest*
-        images of that digit exchanged with the easiest of the other digit in the other batch.
+        with the easiest of its digit in another batch. All keep the shares of the digits.
     """
     of_batch = [images_by_loss(data, w, k, batch_size) for k in range(len(data[0]) // batch_size)]
     loss = np.logaddexp(0, (1 - 2 * data[1]) * (data[0] @ w))[:, 0]
@@ -195,10 +130,8 @@ def dip_experiments(
     ours, theirs = of_batch[batch][digit], of_batch[other][digit]
     elsewhere = [images[digit][0] for k, images in enumerate(of_batch) if k != batch]
     spread = elsewhere[:: max(1, len(elsewhere) // count)][:count]
-    easy, others = ours[: count // 2], of_batch[other][1 - digit][: count // 2]
     return {
         "file": data,
         "moved": exchanged(data, ours[-count:], theirs[:count]),
         "spread": exchanged(data, ours[-count:], np.array(spread)),
-        "shares": exchanged(data, easy, others),
     }

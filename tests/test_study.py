@@ -20,8 +20,8 @@ import mnist
 import study
 from output.numbers import number
 from study import __main__ as command_line
-from study import engine, evidence, figures, runs, single_runs, statistics
-from study.runs import SHUFFLED, UNSHUFFLED, Task
+from study import engine, evidence, figures, single_runs, statistics, tasks
+from study.tasks import SHUFFLED, UNSHUFFLED, Task
 
 distributed = pytest.importorskip("distributed")
 
@@ -38,7 +38,7 @@ TINY += [Task("continued", UNSHUFFLED, 0, 0, 2, DATA_DIR)]
 def test_held_out_images_are_those_of_the_other_blocks():
     images, _ = mnist.load_split("train", 60_000)
     # Block 0 is the assignment's, see below.
-    (X, Y, X_val, _), (X_held_out, Y_held_out) = runs.split_images("softmax", 1, DATA_DIR)
+    (X, Y, X_val, _), (X_held_out, Y_held_out) = tasks.split_images("softmax", 1, DATA_DIR)
     assert (len(X), len(X_val), len(X_held_out)) == (20_000, 10_000, 40_000)
     assert len(Y) + len(Y_held_out) == 60_000
     some = slice(300, 320)
@@ -48,13 +48,13 @@ def test_held_out_images_are_those_of_the_other_blocks():
 
 
 def test_block_0_is_the_assignments_training_set(binary_data):
-    ours, _ = runs.split_images("logistic", 0, DATA_DIR)
+    ours, _ = tasks.split_images("logistic", 0, DATA_DIR)
     for part, of_task2 in zip(ours, binary_data, strict=True):
         np.testing.assert_array_equal(part, of_task2)
 
 
 def test_unshuffled_runs_take_one_order_of_the_images_and_differ_by_seed(binary_data):
-    trainers = [runs.make_trainer(Task("run", UNSHUFFLED, s, 0, 1), binary_data) for s in (0, 1)]
+    trainers = [tasks.make_trainer(Task("run", UNSHUFFLED, s, 0, 1), binary_data) for s in (0, 1)]
     assert not any(trainer.shuffle_dataset for trainer in trainers)
     X_train, Y_train, _, _ = binary_data
     key = np.random.default_rng(7).random(X_train.shape[1])
@@ -66,7 +66,8 @@ def test_unshuffled_runs_take_one_order_of_the_images_and_differ_by_seed(binary_
 
 
 def test_runs_of_one_seed_begin_with_the_same_batch(binary_data):
-    trainers = [runs.make_trainer(Task("run", c, 3, 0, 1), binary_data) for c in runs.LOGISTIC]
+    both = [Task("run", name, 3, 0, 1) for name in (SHUFFLED, UNSHUFFLED)]
+    trainers = [tasks.make_trainer(task, binary_data) for task in both]
     np.testing.assert_array_equal(*(next(t.batches(1))[0] for t in trainers))
 
 
@@ -77,11 +78,11 @@ def test_fingerprint_covers_code_numpy_and_data_but_not_figures(monkeypatch, tmp
     monkeypatch.setattr(mnist, "load_split", lambda split, **_: few[split])
 
     def fingerprint(folder, numpy_version="1"):
-        runs.fingerprint.cache_clear()
-        monkeypatch.setattr(runs, "ROOT", folder)
-        monkeypatch.setattr(runs, "__file__", str(folder / "study" / "runs.py"))
+        tasks.fingerprint.cache_clear()
+        monkeypatch.setattr(tasks, "ROOT", folder)
+        monkeypatch.setattr(tasks, "__file__", str(folder / "study" / "tasks.py"))
         monkeypatch.setattr(np, "__version__", numpy_version)
-        return runs.fingerprint(DATA_DIR)
+        return tasks.fingerprint(DATA_DIR)
 
     usual = fingerprint(ROOT)
     assert fingerprint(copy) == usual
@@ -106,48 +107,30 @@ def test_fingerprint_covers_code_numpy_and_data_but_not_figures(monkeypatch, tmp
         assert fingerprint(copy) not in seen, name
         seen.add(fingerprint(copy))
     monkeypatch.undo()
-    runs.fingerprint.cache_clear()
+    tasks.fingerprint.cache_clear()
 
 
 def test_task_for_other_code_or_data_fails():
     with pytest.raises(RuntimeError, match="code, data or NumPy here differ from those of the stu"):
-        runs.compute(TINY[0], "another")
+        tasks.compute(TINY[0], "another")
 
 
 def test_averaged_weights_are_the_mean_over_the_last_steps(binary_data, monkeypatch):
-    monkeypatch.setattr(runs, "AVERAGED_STEPS", 20)
-    trainer = runs.make_trainer(Task("averaged", SHUFFLED, 5, 0, 2), binary_data)
+    monkeypatch.setattr(tasks, "AVERAGED_STEPS", 20)
+    trainer = tasks.make_trainer(Task("averaged", SHUFFLED, 5, 0, 2), binary_data)
     seen = []
     trainer.after_step = lambda trainer: seen.append(trainer.model.w.copy())
     held_out = binary_data[2:]
-    twin = runs.make_trainer(Task("averaged", SHUFFLED, 5, 0, 2), binary_data)
-    result = runs.averaged(twin, 2, held_out)
+    twin = tasks.make_trainer(Task("averaged", SHUFFLED, 5, 0, 2), binary_data)
+    result = tasks.averaged(twin, 2, held_out)
     trainer.train(2)
     mean = np.mean(seen[-20:], axis=0, dtype=np.float64)
+    last = np.array([trainer.model.forward(held_out[0]) for trainer.model.w in seen[-20:]])
+    right = (last >= 0.5) == held_out[1]
+    assert result["single_val_accuracy"] == pytest.approx(right.mean())
+    assert result["single_held_out_accuracy"] == result["single_val_accuracy"]
     np.testing.assert_allclose(twin.model.w, mean, rtol=1e-6)
     assert result["norm"] == pytest.approx(np.sum(mean**2), rel=1e-5)
-
-
-def test_cross_fitted_images_are_scored_by_runs_that_were_not_shown_them(binary_data, monkeypatch):
-    X, Y, _, Y_val = binary_data
-    everything, shown = {image.tobytes() for image in X}, []
-
-    def weights_that_know_what_was_shown(trainer, step):
-        assert step == 978
-        shown.append({image.tobytes() for image in trainer.X_train})
-        return np.zeros_like(trainer.model.w)
-
-    monkeypatch.setattr(runs, "weights_after", weights_that_know_what_was_shown)
-    found = runs.cross_fitted(binary_data, seed=0)
-    assert len(shown) == 10
-    left_out = [everything - images for images in shown]
-    assert set.union(*left_out) == everything
-    assert sum(map(len, left_out)) == len(everything)
-    # Zero weights say 1 of all images.
-    assert found["train_accuracy"] == pytest.approx(Y.mean())
-    assert found["val_accuracy"] == pytest.approx(Y_val.mean())
-    variances = Y.var() / len(Y) + Y_val.var() / len(Y_val)
-    assert found["standard_error"] == pytest.approx(np.sqrt(variances), rel=1e-5)
 
 
 # --- the engine ------------------------------------------------------------------------------
@@ -170,7 +153,7 @@ def test_results_do_not_depend_on_the_process(computed):
     _, results = computed
     assert list(results) == TINY
     for task in TINY[1::2]:
-        assert_same(results[task], runs.compute(task, runs.fingerprint(DATA_DIR)))
+        assert_same(results[task], tasks.compute(task, tasks.fingerprint(DATA_DIR)))
 
 
 def test_what_is_in_the_cache_is_not_computed_again(computed, monkeypatch):
@@ -335,12 +318,12 @@ def test_the_stored_evidence_is_complete_and_small():
     counts = table.groupby(["configuration", "block"]).size()
     assert set(counts) == {20}
     assert len(counts) == 5 * 3 + 2
-    assert set(evidence.read_histories()) == set(runs.CONFIGURATIONS)
-    assert set(evidence.read_table("continued").configuration) == set(runs.CONFIGURATIONS)
-    assert set(evidence.read_table("averaged").configuration) == set(runs.LAMBDA_OF)
+    assert set(evidence.read_histories()) == set(tasks.CONFIGURATIONS)
+    assert set(evidence.read_table("continued").configuration) == set(tasks.CONFIGURATIONS)
+    assert set(evidence.read_table("averaged").configuration) == set(tasks.LAMBDA_OF)
     optima = evidence.read_table("optima")
-    assert sorted(optima[optima.block == 0].l2_reg_lambda) == sorted(runs.GRID)
-    assert sorted(optima.block) == [0] * len(runs.GRID) + [1, 2]
+    assert sorted(optima[optima.block == 0].l2_reg_lambda) == sorted(tasks.GRID)
+    assert sorted(optima.block) == [0] * len(tasks.GRID) + [1, 2]
     assert optima.gradient_norm.max() < 1e-4
     assert sum(path.stat().st_size for path in evidence.FOLDER.iterdir()) < 1e6
 
@@ -356,12 +339,11 @@ NOISY = ("periodicity", "mean_change", "deepest_dip", "iterations", "gradient_no
         Task("averaged", ONE, 0, 0, 500),
         Task("optimum", ONE, 0, 0, 0),
         Task("continued", SHUFFLED, 0, 0, 400),
-        Task("cross-fitted", UNSHUFFLED, 0, 0, 500),
     ],
     ids=lambda task: f"{task.kind} {task.configuration}",
 )
 def test_the_stored_evidence_has_the_numbers_of_a_new_computation(task):
-    result = runs.compute(task, runs.fingerprint(DATA_DIR))
+    result = tasks.compute(task, tasks.fingerprint(DATA_DIR))
     # Another processor rounds differently: a bit in each step, a few images in the end.
     tolerance = {"rtol": 1e-3, "atol": 3e-4}
     if task.kind == "continued":
@@ -382,7 +364,7 @@ def test_the_stored_evidence_has_the_numbers_of_a_new_computation(task):
 
 @pytest.mark.parametrize("images", evidence.PARTS)
 def test_the_stored_differences_are_those_of_the_stored_images(images):
-    name, reference, block = "softmax lambda=0.001", runs.UNPENALISED, 0
+    name, reference, block = "softmax lambda=0.001", tasks.UNPENALISED, 0
     right, right_other = (evidence.read_right("run", n, block, images) for n in (name, reference))
     table = evidence.read_table("differences")
     chosen = table[
@@ -409,7 +391,7 @@ def test_figures_of_the_evidence_show_its_numbers():
     drawn = figures.draw(evidence.FOLDER)
     continued, over_lambda = drawn.values()
     words = [text.get_text() for text in continued.axes[0].texts]
-    curve = single_runs.smooth(evidence.read_histories()[runs.UNPENALISED].val_loss)
+    curve = single_runs.smooth(evidence.read_histories()[tasks.UNPENALISED].val_loss)
     assert f"minimum, step {number(curve.idxmin(), ',')}" in words
     lines = [line.get_xydata() for line in over_lambda.axes[0].lines]
     optima = evidence.read_table("optima").query("block == 0").sort_values("l2_reg_lambda")

@@ -1,4 +1,4 @@
-"""What a single run shows: crossing curves, weights on the way, images that make a dip."""
+"""What a single run shows: its smooth curve, weights on the way, images that make a dip."""
 
 from __future__ import annotations
 
@@ -10,35 +10,6 @@ import task2
 from study import fluctuations, single_runs
 
 
-class Run:
-    """The histories of a run that was never made."""
-
-    batches_per_epoch = 3
-
-    def __init__(self, train_losses, val_losses):
-        self.train_history = {"loss": dict(enumerate(train_losses)), "accuracy": {0: 0.5, 3: 0.9}}
-        self.val_history = {"loss": val_losses, "accuracy": {0: 0.4, 3: 0.7}}
-
-
-@pytest.mark.parametrize(
-    ("train_losses", "step"),
-    [
-        ([9, 9, 9, 1, 1, 1, 1, 1, 1], 5),  # from the epoch of steps 3 to 5 on
-        ([1, 1, 1, 9, 9, 9, 1, 1, 1], 8),  # below, above, below
-        ([1, 1, 1, 1, 1, 1, 1, 1, 1], 2),
-        ([9, 9, 9, 9, 9, 9, 9, 9, 9], None),
-    ],
-)
-def test_crossing_is_the_step_from_which_the_training_loss_stays_below(train_losses, step):
-    assert single_runs.crossing_step(Run(train_losses, {2: 5.0, 5: 5.0, 8: 5.0})) == step
-
-
-def test_gap_is_between_means_of_the_last_validations():
-    run = Run([1], {0: 1.0})
-    assert single_runs.gap_near(run, 3) == pytest.approx((0.5 + 0.9) / 2 - (0.4 + 0.7) / 2)
-    assert single_runs.gap_near(run, 2) == pytest.approx(0.5 - 0.4)
-
-
 def test_a_smooth_curve_ignores_spikes_and_follows_the_trend():
     losses = pd.Series(np.abs(np.arange(200) - 120.0), index=6 * np.arange(200))
     spiked = losses.copy()
@@ -48,13 +19,6 @@ def test_a_smooth_curve_ignores_spikes_and_follows_the_trend():
     assert abs(single_runs.smooth(spiked).idxmin() - 6 * 120) <= 6 * 6
     assert single_runs.smooth(spiked).max() < losses.max() + 20
     assert len(single_runs.smooth(losses[:3])) == 3
-
-
-def test_what_early_stopping_saves_and_costs():
-    curve = pd.Series([5.0, 3.0, 1.0, 1.5, 2.0], index=[0, 10, 20, 30, 40])
-    found = single_runs.early_stopping(curve, kept=10, stop=14)
-    assert found == (20, 1.0, 3.0, pytest.approx(1 - 15 / 21), 2.0, 1.0, True)
-    assert not single_runs.early_stopping(curve, kept=20, stop=39).is_better_at_the_end
 
 
 def test_weights_after_a_step_are_those_of_the_run(binary_data):
@@ -101,12 +65,7 @@ def test_the_experiments_move_what_they_say(binary_data, weights):
         of_file = {image.tobytes(): place for place, image in enumerate(X)}
         return np.array([of_file[image.tobytes()] for image in images])
 
-    for name, count, same_digits in (
-        ("file", 0, True),
-        ("moved", 10, True),
-        ("spread", 10, True),
-        ("shares", 5, False),
-    ):
+    for name, count in (("file", 0), ("moved", 10), ("spread", 10)):
         X_moved, Y_moved, *rest = experiments[name]
         order = places(X_moved)
         assert sorted(order) == list(range(len(X)))
@@ -115,7 +74,7 @@ def test_the_experiments_move_what_they_say(binary_data, weights):
         changed = np.flatnonzero(order != np.arange(len(X)))
         assert len(changed) == 2 * count
         assert np.count_nonzero(changed // 128 == 18) == count
-        assert np.array_equal(Y_moved, Y) == same_digits
+        np.testing.assert_array_equal(Y_moved, Y)
     others = set(np.flatnonzero(places(experiments["spread"][0]) != np.arange(len(X))) // 128)
     assert len(others - {18}) == 10
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numerics import templates
+from study import templates
 
 
 @pytest.fixture

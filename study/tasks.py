@@ -24,9 +24,9 @@ import mnist
 import task2
 import task3
 from numerics.arguments import Floats
-from numerics.templates import class_mean_correlation, roughness
+from numerics.evaluation import evaluate
 from study.fluctuations import deepest_dip, epoch_periodicity, mean_absolute_change
-from study.single_runs import weights_after
+from study.templates import class_mean_correlation, roughness
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, one_hot_encode
 from task4 import LAMBDAS, squared_norm
@@ -38,13 +38,12 @@ ROOT = Path(__file__).resolve().parents[1]
 WITHOUT_EFFECT = ("cli", "output", "plots")
 
 NUM_BLOCKS = 3
-SHUFFLED, UNSHUFFLED = LOGISTIC = ("logistic shuffled", "logistic unshuffled")
+SHUFFLED, UNSHUFFLED = "logistic shuffled", "logistic unshuffled"
 LAMBDA_OF = {f"softmax lambda={value:g}": value for value in sorted({0.0, *LAMBDAS})}
-CONFIGURATIONS = (*LAMBDA_OF, *LOGISTIC)
+CONFIGURATIONS = (*LAMBDA_OF, SHUFFLED, UNSHUFFLED)
 UNPENALISED, *PENALISED = LAMBDA_OF
 
 AVERAGED_STEPS = 250
-FOLDS = 10
 TOLERANCE = 1e-6
 # Where the optima are looked for, and for which λ on the other blocks, too.
 OTHER_BLOCKS_LAMBDA = 0.001
@@ -59,9 +58,9 @@ class Task(NamedTuple):
 
     Attributes
     ----------
-    kind : {"run", "continued", "averaged", "optimum", "cross-fitted"}
+    kind : {"run", "continued", "averaged", "optimum"}
         An early-stopped run; one without early stopping; the mean of a run's weights over its
-        last steps; the minimum of J; the accuracy on training images that a run was not shown.
+        last steps; the minimum of J.
     configuration : str
         One of `CONFIGURATIONS`, or of ``softmax lambda=…`` for an optimum.
     seed, block : int
@@ -70,7 +69,7 @@ class Task(NamedTuple):
     data_dir : str
     """
 
-    kind: Literal["run", "continued", "averaged", "optimum", "cross-fitted"]
+    kind: Literal["run", "continued", "averaged", "optimum"]
     configuration: str
     seed: int
     block: int
@@ -159,13 +158,11 @@ def compute(task: Task, expected_fingerprint: str) -> Result:
     """
     if fingerprint(task.data_dir) != expected_fingerprint:
         raise RuntimeError("code, data or NumPy here differ from those of the study")
-    model = "logistic" if task.configuration in LOGISTIC else "softmax"
+    model = task.configuration.partition(" ")[0]
     data, held_out = split_images(model, task.block, task.data_dir)
     with threadpool_limits(1):
         if task.kind == "optimum":
             return optimum(float(task.configuration.partition("=")[2]), data, held_out)
-        if task.kind == "cross-fitted":
-            return cross_fitted(data, task.seed)
         trainer = make_trainer(task, data)
         if task.kind == "averaged":
             return averaged(trainer, task.epochs, held_out)
@@ -223,7 +220,11 @@ def histories(trainer: BaseTrainer) -> Result:
 
 
 def averaged(trainer: BaseTrainer, epochs: int, held_out: Images) -> Result:
-    """Score the mean of a run's weights over its last steps, from which the noise is gone."""
+    """Score the mean of a run's weights over its last steps, from which the noise is gone.
+
+    The result has their own mean accuracies, too: "single_val_accuracy" and
+    "single_held_out_accuracy".
+    """
     state = trainer.rng.bit_generator.state
     trainer.records_train_accuracy = False
     start = np.zeros_like(trainer.model.w)
@@ -238,42 +239,13 @@ def averaged(trainer: BaseTrainer, epochs: int, held_out: Images) -> Result:
     trainer.rng.bit_generator.state, trainer.model.w = state, start
     trainer.after_step = note_weights
     trainer.train(epochs)
+    result: Result = {"stop_step": stop}
+    validation = trainer.X_val, trainer.Y_val
+    for part, images in (("val", validation), ("held_out", held_out)):
+        accuracies = evaluate(trainer.model, last, *images, trainer.accuracy)
+        result[f"single_{part}_accuracy"] = float(accuracies.mean())
     trainer.model.w = np.asfortranarray(np.mean(last, axis=0, dtype=np.float64), dtype=np.float32)
-    return {"stop_step": stop} | score_all(trainer, held_out)
-
-
-def cross_fitted(data: Data, seed: int) -> Result:
-    """Compare validation images with training images that a run of task 2 was not shown.
-
-    A tenth of the training images is left out, ten times, and each time the run without shuffling
-    is made for as many steps as the report's run keeps.
-
-    Returns
-    -------
-    dict
-        "train_accuracy" over all training images, each by the run that was not shown it;
-        "val_accuracy", the mean of the ten runs; "standard_error" of their difference, from the
-        scatter of the images.
-    """
-    X, Y, X_val, Y_val = data
-    whole = task2.make_trainer(data, shuffle=False)
-    whole.train(500)
-    assert whole.best_step is not None
-    folds = np.random.default_rng(seed).permutation(len(X)) % FOLDS
-    right, val_right = np.empty(len(X)), np.zeros(len(X_val))
-    for fold in range(FOLDS):
-        out = folds == fold
-        shown = X[~out], Y[~out], X_val, Y_val
-        trainer = task2.make_trainer(shown, shuffle=False, patience=10**9)
-        trainer.model.w = weights_after(trainer, whole.best_step)
-        right[out] = ((trainer.model.forward(X[out]) >= 0.5) == Y[out])[:, 0]
-        val_right += ((trainer.model.forward(X_val) >= 0.5) == Y_val)[:, 0] / FOLDS
-    variance = right.var() / len(right) + val_right.var() / len(val_right)
-    return {
-        "train_accuracy": right.mean(),
-        "val_accuracy": val_right.mean(),
-        "standard_error": np.sqrt(variance),
-    }
+    return result | score_all(trainer, held_out)
 
 
 def optimum(l2_reg_lambda: float, data: Data, held_out: Images) -> Result:
@@ -307,7 +279,6 @@ def tasks_of_study(
     for block in range(1, NUM_BLOCKS):
         name = f"softmax lambda={OTHER_BLOCKS_LAMBDA:g}"
         tasks.append(Task("optimum", name, 0, block, 0, folder))
-    tasks.append(Task("cross-fitted", UNSHUFFLED, 0, 0, epochs, folder))
     tasks += [Task("continued", name, 0, 0, continued_epochs, folder) for name in CONFIGURATIONS]
     tasks += [Task("averaged", name, 0, 0, epochs, folder) for name in LAMBDA_OF]
     tasks += [
