@@ -17,18 +17,20 @@ def number(value: float, spec: str = "") -> str:
     ----------
     value : float
     spec : str
-        A format specification of Python's. ``","`` groups thousands by thin spaces, ``"%"`` sets
-        a thin space before the sign, ``"e"`` becomes a power of ten.
+        A format specification of Python's. ``","`` groups thousands by thin spaces, from five
+        digits on; ``"%"`` sets a thin space before the sign, ``"e"`` becomes a power of ten.
 
     Returns
     -------
     str
-        With a proper minus: ``−0.07``, ``20 000``, ``97.60 %``, ``7.8 × 10⁻⁹``; a dash for NaN.
+        With a proper minus: ``−0.07``, ``1038``, ``20 000``, ``97.60 %``, ``7.8 × 10⁻⁹``; a dash for NaN.
     """
     if value != value:
         return "–"
-    digits, _, exponent = format(value, spec).replace("%", ",%").partition("e")
-    text = digits.replace(",", THIN_SPACE).replace("-", "−")
+    digits, _, exponent = format(value, spec).partition("e")
+    if abs(value) < 10_000:
+        digits = digits.replace(",", "")
+    text = digits.replace("%", ",%").replace(",", THIN_SPACE).replace("-", "−")
     return f"{text} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}" if exponent else text
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
-from plots.numbers import number
+from output.numbers import number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,392 @@
+"""The tables of the report: of the runs that it makes, and of the stored evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from numerics.arguments import Floats
+from output.numbers import number
+from runs.summary import summary
+from study import evidence, fluctuations, single_runs, statistics, templates
+from study.tasks import LAMBDA_OF, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED
+from task4 import squared_norm
+from trainer import BaseTrainer
+
+DEEP_DIP = 0.01
+
+
+def settings(trainers: Mapping[str, BaseTrainer]) -> pd.DataFrame:
+    """Tabulate data and settings, a column for each model, by its heading."""
+    columns = {
+        heading: {
+            "training images": number(len(trainer.X_train), ","),
+            "validation images": number(len(trainer.X_val), ","),
+            "weights, all zero at first": " × ".join(map(str, trainer.model.w.shape)),
+            "learning rate": number(trainer.learning_rate, "g"),
+            "batch size": number(trainer.batch_size),
+            "steps in an epoch": number(trainer.batches_per_epoch),
+            "steps between validations": number(trainer.steps_per_validation),
+            "patience, in validations": number(trainer.patience),
+        }
+        for heading, trainer in trainers.items()
+    }
+    return pd.DataFrame(columns).rename_axis("setting").reset_index()
+
+
+def gradient_checks(errors: Mapping[str, float], num_weights: Sequence[int]) -> pd.DataFrame:
+    """Tabulate the largest relative difference of each gradient check, by what was checked."""
+    return pd.DataFrame(
+        {
+            "gradient": list(errors),
+            "weights": [number(count, ",") for count in num_weights],
+            "largest relative difference": [number(error, ".1e") for error in errors.values()],
+        }
+    )
+
+
+def finished_runs(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
+    """Tabulate where runs ended, and the step that was kept with its loss and accuracies."""
+    rows = []
+    for trainer in trainers:
+        kept = summary(trainer)
+        rows.append(
+            {
+                "run": trainer.name,
+                "last step": kept["stop_step"],
+                "its epoch": kept["stop_epoch"],
+                "kept step": kept["best_step"],
+                "training loss": kept["train_loss"],
+                "validation loss": kept["val_loss"],
+                "training accuracy": kept["train_accuracy"],
+                "validation accuracy": kept["val_accuracy"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def kept_and_last(trainer: BaseTrainer) -> pd.DataFrame:
+    """Tabulate the validations at the step that was kept and at the end of a run."""
+    losses = trainer.val_history["loss"]
+    steps = {"lowest validation loss": trainer.best_step, trainer.ended: max(losses)}
+    rows = [
+        {
+            "task 2d": what,
+            "step": step,
+            "epoch": step // trainer.batches_per_epoch,
+            "validation loss": losses[step],
+        }
+        for what, step in steps.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def deep_dips(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
+    """Tabulate the dips of the validation accuracy of more than a point, from epoch 3 on."""
+    rows = []
+    for trainer in trainers:
+        first = fluctuations.FIRST_EPOCH * trainer.batches_per_epoch
+        depths = fluctuations.dip_depths(trainer.val_history["accuracy"])
+        steps = [step for step, depth in depths.items() if depth > DEEP_DIP and step >= first]
+        batches = sorted({step % trainer.batches_per_epoch for step in steps})
+        distances = sorted(set(np.diff(steps).tolist()))
+        rows.append(
+            {
+                "run": trainer.name,
+                "deep dips": len(steps),
+                "at steps": listed(steps),
+                "steps between them": listed(distances),
+                "right after batch": listed(batches),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def listed(values: Sequence[int]) -> str:
+    """Write numbers one after the other; a dash if there are none."""
+    return ", ".join(number(value) for value in values) or "–"
+
+
+def around_batch(profiles: Mapping[str, NDArray], batch: int) -> pd.DataFrame:
+    """Tabulate accuracies right before and right after a batch of the epoch.
+
+    Parameters
+    ----------
+    profiles : mapping of str to ndarray of shape (batches_per_epoch,)
+        Validation accuracies after each batch, by the images they are of.
+    batch : int > 0
+    """
+    rows = [
+        {
+            "validation images": name,
+            f"after batch {batch - 1}, accuracy": profile[batch - 1],
+            f"after batch {batch}, accuracy": profile[batch],
+        }
+        for name, profile in profiles.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def depths(profiles: Mapping[str, NDArray], batches: Sequence[int]) -> pd.DataFrame:
+    """Tabulate how far the accuracy after some batches lies from the median of all batches."""
+    rows = [
+        {"order of the training images": name}
+        | {
+            f"after batch {batch}, points": -100 * fluctuations.depth_at(profile, batch)
+            for batch in batches
+        }
+        | {"lowest, points": -100 * (np.median(profile) - profile.min())}
+        for name, profile in profiles.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def halves(trainer: BaseTrainer) -> pd.DataFrame:
+    """Tabulate a run at half time and at its end: means of the ten validations before."""
+    train, val = trainer.train_history, trainer.val_history
+    middle = min(val["loss"], key=lambda step: abs(step - trainer.stop_step / 2))
+    rows = []
+    for when, step in (("half time", middle), ("end", trainer.stop_step)):
+        train_accuracy = single_runs.mean_near(train["accuracy"], step)
+        val_accuracy = single_runs.mean_near(val["accuracy"], step)
+        rows.append(
+            {
+                "task 3d": when,
+                "step": step,
+                "training accuracy": train_accuracy,
+                "validation accuracy": val_accuracy,
+                "gap, points": 100 * (train_accuracy - val_accuracy),
+                "validation loss": single_runs.mean_near(val["loss"], step),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def template_measures(
+    weights: Mapping[str, Floats], errors: Mapping[str, Floats], X: Floats, Y: Floats
+) -> pd.DataFrame:
+    """Tabulate how templates look, and how much of the errors is the mean error of their class.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray of shape (785, K)
+    errors : mapping of str to ndarray of shape (N, K)
+        The errors yⁿ - ŷⁿ of the models, by the same names.
+    X : ndarray of shape (N, 785)
+    Y : ndarray of shape (N, K), one-hot
+    """
+    columns = {
+        name: {
+            "correlation with class mean minus overall mean": number(
+                templates.class_mean_correlation(w, X, Y), ".3f"
+            ),
+            "roughness (constant image 0, white noise 1)": number(
+                templates.roughness(w[:-1].T), ".3f"
+            ),
+            "share of the mean error of its class": number(
+                templates.share_of_class(errors[name], Y), ".0%"
+            ),
+        }
+        for name, w in weights.items()
+    }
+    return pd.DataFrame(columns).rename_axis("templates").reset_index()
+
+
+def accuracies(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
+    """Tabulate the accuracies of the kept weights, the gap between them, and the last step."""
+    rows = []
+    for trainer in trainers:
+        kept = summary(trainer)
+        rows.append(
+            {
+                "run": trainer.name,
+                "training accuracy": kept["train_accuracy"],
+                "validation accuracy": kept["val_accuracy"],
+                "gap, points": 100 * (kept["train_accuracy"] - kept["val_accuracy"]),
+                "‖w‖²": number(squared_norm(trainer.model.w), ".3g"),
+                "last step": kept["stop_step"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+# --- of the stored evidence ------------------------------------------------------------------
+
+
+def without_early_stopping(kept_steps: Mapping[str, int]) -> pd.DataFrame:
+    """Tabulate the validation losses of the continued runs: medians of 25 validations each.
+
+    Parameters
+    ----------
+    kept_steps : mapping of str to int
+        The step that early stopping keeps, by configuration.
+    """
+    names = {UNSHUFFLED: "not shuffled", SHUFFLED: "shuffled", UNPENALISED: "softmax, λ = 0"}
+    histories, rows = evidence.read_histories(), []
+    for configuration, kept in kept_steps.items():
+        curve = single_runs.smooth(histories[configuration].val_loss)
+        rows.append(
+            {
+                "run without early stopping": names[configuration],
+                "kept step": kept,
+                "there, loss": curve[kept],
+                "lowest around step": curve.idxmin(),
+                "there, median loss": curve.min(),
+                "at the end, loss": curve.iloc[-1],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def interval(low: float, high: float, spec: str = "+.2f") -> str:
+    """Write an interval: ``−0.13 to −0.01``."""
+    return f"{number(low, spec)} to {number(high, spec)}"
+
+
+def orders() -> pd.DataFrame:
+    """Tabulate what shuffling changes, over the seeds: shuffled minus one fixed order."""
+    measures = {
+        "share of the fluctuation that repeats each epoch, points": ("periodicity", 100, "+.0f"),
+        "mean change between validations, points": ("mean_change", 100, "+.3f"),
+        "deepest dip in epochs 3 to 9, points": ("deepest_dip", 100, "+.2f"),
+        "last step": ("stop_step", 1, "+.0f"),
+        "kept weights: training accuracy, points": ("train_accuracy", 100, "+.2f"),
+        "kept weights: validation accuracy, points": ("val_accuracy", 100, "+.2f"),
+    }
+    table = evidence.read_table("runs")
+    table = table[table.configuration.isin([SHUFFLED, UNSHUFFLED])]
+    table = table.pivot(index="seed", columns="configuration")
+    rows = []
+    for what, (column, unit, spec) in measures.items():
+        change = (unit * (table[column, SHUFFLED] - table[column, UNSHUFFLED])).dropna()
+        low, high = statistics.seed_interval(change.to_numpy())
+        mean = number(change.mean(), spec)
+        rows.append((what, mean, interval(low, high, spec)))
+    return pd.DataFrame(rows, columns=["shuffled minus fixed order", "mean", "95 % interval"])
+
+
+def against_no_penalty() -> pd.DataFrame:
+    """Tabulate the accuracy of each λ minus that of λ = 0, over the seeds, with 95 % intervals.
+
+    For the smallest λ on all three blocks of training images, for the others on the assignment's.
+    """
+    table = evidence.read_table("differences")
+    table = table[(table.kind == "run") & table.configuration.isin(PENALISED)]
+    rows = []
+    for (configuration, block), found in table.groupby(["configuration", "block"]):
+        if block == 0 or configuration == PENALISED[0]:
+            row = {
+                "λ, minus λ = 0": f"λ = {LAMBDA_OF[configuration]:g}",
+                "trained on": f"images {number(20_000 * block + 1, ',')} to …",
+            }
+            for part, heading in (("val", "validation images"), ("held_out", "held-out images")):
+                row[heading] = points(found[found.images == part].iloc[0])
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def points(difference: pd.Series) -> str:
+    """Write a difference of accuracies with its interval: ``−0.07 (−0.13 to −0.01)``."""
+    mean, low, high = (100 * difference[key] for key in ("mean", "low", "high"))
+    return f"{number(mean, '+.2f')} ({interval(low, high)})"
+
+
+def name_of(l2_reg_lambda: float) -> str:
+    """Write a λ of the optima; small powers of ten as such."""
+    power = number(l2_reg_lambda, ".0e")
+    is_small_power = power.startswith("1 ") and l2_reg_lambda < 1e-3
+    return "λ = " + (power.partition(" × ")[2] if is_small_power else f"{l2_reg_lambda:g}")
+
+
+def optima_of_block_0() -> pd.DataFrame:
+    """Read the minima of J for the assignment's training images, by λ, from the smallest."""
+    optima = evidence.read_table("optima")
+    return optima[optima.block == 0].sort_values("l2_reg_lambda").set_index("l2_reg_lambda")
+
+
+def trained_to_the_end(lambdas: Iterable[float]) -> pd.DataFrame:
+    """Tabulate models without a penalty, early-stopped and trained on, and some minima of J."""
+    runs = evidence.read_table("runs").query("configuration == @UNPENALISED and block == 0")
+    continued = evidence.read_table("continued").set_index("configuration")
+    optima = optima_of_block_0()
+    models = {
+        "λ = 0, stopped early (mean of 20 seeds)": runs.mean(numeric_only=True),
+        "λ = 0, trained on to its lowest validation loss": continued.loc[UNPENALISED],
+    }
+    models |= {f"minimum of J, {name_of(value)}": optima.loc[value] for value in lambdas}
+    rows = [
+        {
+            "model": name,
+            "training accuracy": model.train_accuracy,
+            "validation accuracy": model.val_accuracy,
+            "held-out accuracy": model.held_out_accuracy,
+            "validation loss": model.val_loss,
+        }
+        for name, model in models.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def optimum_against(l2_reg_lambda: float) -> pd.DataFrame:
+    """Tabulate the accuracy of a minimum of J minus those of the two models without a penalty."""
+    table = evidence.read_table("differences")
+    table = table[table.configuration == f"softmax lambda={l2_reg_lambda:g}"]
+    table = table[(table.kind == "optimum") & (table.block == 0)]
+    references = {"run": "λ = 0, stopped early", "continued": "λ = 0, trained on"}
+    rows = []
+    for kind, reference in references.items():
+        found = table[table.reference_kind == kind].set_index("images")
+        rows.append(
+            {
+                f"minimum of J, {name_of(l2_reg_lambda)}, minus": reference,
+                "validation images, points": points(found.loc["val"]),
+                "held-out images, points": points(found.loc["held_out"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def averaged_weights(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
+    """Tabulate what averaging the weights of the last 250 steps changes, by λ.
+
+    Parameters
+    ----------
+    trainers : iterable of SoftmaxTrainer
+        The report's runs: how far their J over all training images lies above its minimum.
+    """
+    averaged = evidence.read_table("averaged").set_index("configuration")
+    optima, rows = optima_of_block_0(), []
+    for trainer in trainers:
+        value = trainer.model.l2_reg_lambda
+        mean = averaged.loc[f"softmax lambda={value:g}"]
+        row = {
+            "run": trainer.name,
+            "single weights, held-out accuracy": mean.single_held_out_accuracy,
+            "averaged weights, held-out accuracy": mean.held_out_accuracy,
+            "gain, points": 100 * (mean.held_out_accuracy - mean.single_held_out_accuracy),
+            "J above its minimum, kept": "–",
+            "averaged": "–",
+        }
+        if value > 0:
+            outputs = trainer.model.forward(trainer.X_train)
+            loss = trainer.loss(trainer.Y_train, outputs)
+            cost = loss + value * squared_norm(trainer.model.w)
+            mean_cost = mean.train_loss + value * mean.norm
+            row["J above its minimum, kept"] = number(cost / optima.cost[value] - 1, "+.1%")
+            row["averaged"] = number(mean_cost / optima.cost[value] - 1, "+.1%")
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def norms(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
+    """Tabulate ‖w‖² of early-stopped models and at the minimum of J, by λ."""
+    optima, rows = optima_of_block_0(), []
+    for trainer in trainers:
+        value = trainer.model.l2_reg_lambda
+        at_minimum = number(optima.norm[value], ".3g") if value in optima.index else "–"
+        stopped = number(squared_norm(trainer.model.w), ".3g")
+        rows.append({"‖w‖²": trainer.name, "stopped early": stopped, "minimum of J": at_minimum})
+    return pd.DataFrame(rows)
