@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from IPython.display import display
 
+from plots import house_style
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -69,8 +71,9 @@ def with_few_colors(png: io.BytesIO) -> bytes:
     return smaller.getvalue()
 
 
+@house_style()
 def show_figure(number: int, figure: Figure, caption: str, alt: str) -> None:
-    """Show a figure with its caption as the output of a cell, and close it.
+    """Show a figure with its caption as the output of a cell.
 
     Parameters
     ----------
@@ -83,15 +86,12 @@ def show_figure(number: int, figure: Figure, caption: str, alt: str) -> None:
     alt : str
         Plain text for readers who cannot see the figure.
     """
-    import matplotlib.pyplot as plt
-
     # Files without a date: the same figure gives the same bytes.
     svg, pdf, png = io.StringIO(), io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None})
     figure.set_layout_engine("none")  # The layout of the first serves all three.
     figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
     figure.savefig(png, format="png", dpi=DOTS_PER_INCH)
-    plt.close(figure)
     images = {
         "image/svg+xml": svg.getvalue(),
         "application/pdf": pdf.getvalue(),
