@@ -9,7 +9,7 @@ import numpy as np
 
 import cli
 from numerics.arguments import Floats
-from plots import figure_norms, figure_templates, figure_val_accuracies
+from plots import figure_norms, figure_templates, figure_val_accuracies_by_lambda
 from task3 import SoftmaxTrainer, load_data, make_trainer
 from task3a import NUM_CLASSES
 from utils import Data
@@ -50,7 +50,7 @@ def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
     figures = {"task4b_softmax_weight.png": figure_templates(templates, shown)}
     penalised = [trainer for trainer in runs if trainer.model.l2_reg_lambda > 0]
     if penalised:
-        accuracies = figure_val_accuracies(penalised[::-1], ACCURACY_LIMITS)
+        accuracies = figure_val_accuracies_by_lambda(penalised[::-1], ACCURACY_LIMITS)
         norms = {trainer.model.l2_reg_lambda: squared_norm(trainer.model.w) for trainer in runs}
         figures["task4c_l2_reg_accuracy.png"] = accuracies
         figures["task4e_l2_reg_norms.png"] = figure_norms(norms, runs)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 import mnist
 from numerics.arguments import INTEGER, check_generator, check_positive
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NUM_TRAIN = 20_000
 
@@ -135,8 +139,10 @@ def plot_loss(
     label: str | None = None,
     npoints_to_average: int = 1,
     plot_variance: bool = True,
+    *,
+    axes: Axes | None = None,
 ) -> None:
-    """Draw a history on the current axes.
+    """Draw a history.
 
     Parameters
     ----------
@@ -149,14 +155,18 @@ def plot_loss(
         left over at the end are not drawn.
     plot_variance : bool, default=True
         Whether to shade one standard deviation around such means.
+    axes : matplotlib.axes.Axes, optional
+        Pyplot's current ones by default.
 
     Raises
     ------
     ValueError
         If `loss_dict` is no mapping, or `npoints_to_average` is not positive.
     """
-    import matplotlib.pyplot as plt
+    if axes is None:
+        import matplotlib.pyplot as plt
 
+        axes = plt.gca()
     if not isinstance(loss_dict, Mapping):
         raise ValueError(f"loss_dict is a {type(loss_dict).__name__}; expected {{step: value}}")
     check_positive("npoints_to_average", npoints_to_average, whole=True)
@@ -166,9 +176,9 @@ def plot_loss(
     step, mean, deviation = steps.mean(axis=1), values.mean(axis=1), values.std(axis=1)
     if npoints_to_average > 1 and label is not None:
         label = f"{label}, mean of {npoints_to_average} steps"
-    (line,) = plt.plot(step, mean, label=label)
+    (line,) = axes.plot(step, mean, label=label)
     if npoints_to_average > 1 and plot_variance:
-        plt.fill_between(
+        axes.fill_between(
             step,
             mean - deviation,
             mean + deviation,

@@ -14,7 +14,7 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 from output.files import atomic_path
-from plots import use_style
+from plots import house_style
 
 Round = Mapping[str, Mapping[str, Any]]
 
@@ -268,6 +268,7 @@ Importing the modules and Matplotlib, three times, takes {imports} s of that.
 """
 
 
+@house_style()
 def draw(rounds: Sequence[Round]) -> Any:
     """Draw training and whole process as bars, one below the other.
 
@@ -275,10 +276,11 @@ def draw(rounds: Sequence[Round]) -> Any:
     -------
     matplotlib.figure.Figure
     """
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     views = {"seconds": "training only", "process_seconds": "whole process"}
-    figure, panels = plt.subplots(1, 2, sharey=True, figsize=(7.5, 2.9))
+    figure = Figure(figsize=(7.5, 2.9))
+    panels = figure.subplots(1, 2, sharey=True)
     names = list(ROWS)[::-1]
     for axes, (key, title) in zip(panels, views.items(), strict=True):
         for position, name in enumerate(names):
@@ -308,6 +310,7 @@ def draw(rounds: Sequence[Round]) -> Any:
     return figure
 
 
+@house_style()
 def write(rounds: Sequence[Round], folder: Path, load: float) -> list[Path]:
     """Write the table and the figure.
 
@@ -324,10 +327,6 @@ def write(rounds: Sequence[Round], folder: Path, load: float) -> list[Path]:
     list of pathlib.Path
         The files.
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    use_style()
     files = [folder / "results.md", folder / "results.svg"]
     with atomic_path(files[0]) as temporary:
         temporary.write_text(document(rounds, load), encoding="utf-8")

@@ -15,7 +15,7 @@ from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail
 from numerics.evaluation import evaluate
 from output.files import atomic_path, check_folder
 from output.numbers import number, printable
-from plots import add_note, use_style
+from plots import add_note, house_style
 from runs.summary import summary
 from runs.training import train_all
 from runs.weights import SavedWeights, save_weights
@@ -48,17 +48,12 @@ def check_output_folders(args: argparse.Namespace) -> None:
     ------
     OSError, ValueError
     """
-    import matplotlib
-
     if args.show:
         # The import replaces a backend that cannot be loaded.
         import matplotlib.pyplot as plt
 
         if plt.get_backend().lower() == "agg":
             raise ValueError("--show needs a program that opens windows, but there is none here")
-    else:
-        matplotlib.use("Agg")
-    use_style()
     check_folder(args.figures)
     check_folder(args.weights)
 
@@ -174,6 +169,7 @@ def keep_weights(
     return paths
 
 
+@house_style()
 def save_figures(figures: Mapping[str, Figure], args: argparse.Namespace) -> list[Path]:
     """Write figures by file name, each as a whole or not at all; give the files."""
     paths = []
@@ -184,6 +180,10 @@ def save_figures(figures: Mapping[str, Figure], args: argparse.Namespace) -> lis
         paths.append(args.figures / name)
         with atomic_path(paths[-1]) as temporary:
             figure.savefig(temporary)
+        if getattr(args, "show", False):  # The study has no such option.
+            import matplotlib.pyplot as plt
+
+            plt.figure(figure)
     return paths
 
 

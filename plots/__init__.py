@@ -1,13 +1,15 @@
 """Figures of runs. Their looks live in `style.mplstyle`.
 
 Matplotlib is imported by the functions that need it: a training that draws nothing does not have to
-wait for it.
+wait for it. No figure is pyplot's, so that a user's own backend, settings and current axes stay as
+they are; ``plt.figure(figure)`` hands one over.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,38 +26,41 @@ if TYPE_CHECKING:
 
 STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
 # The same thing has the same colour in all figures.
-TRAINING, VALIDATION = "C0", "C1"
+TRAINING, VALIDATION = "#0072B2", "#D55E00"
 STEPS = "gradient steps"
+# Inches. Curves of one run have spikes and spread, which take height.
+WIDTH, HEIGHT_OF_A_RUN = 6.2, 4.8
 # The smallest λ that has a colour of its own.
 SMALLEST_LAMBDA = 1e-5
 
 
-def use_style() -> None:
-    """Let all figures look as `style.mplstyle` says."""
+@contextlib.contextmanager
+def house_style() -> Iterator[None]:
+    """Let what is drawn or saved look as `style.mplstyle` says, whatever the user's matplotlibrc.
+
+    Functions that draw or save figures have it as their decorator.
+    """
     import matplotlib.style
 
-    matplotlib.style.use(STYLE_FILE)
+    with matplotlib.style.context(["default", STYLE_FILE]):
+        yield
 
 
-def new_figure(ylabel: str, xlabel: str = STEPS) -> tuple[Figure, Axes]:
-    """Make a figure and let its axes be the current ones.
+def new_figure(ylabel: str, xlabel: str = STEPS, height: float = 2.4) -> tuple[Figure, Axes]:
+    """Make a figure so many inches high, with one pair of axes."""
+    from matplotlib.figure import Figure
 
-    Parameters
-    ----------
-    ylabel, xlabel : str
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    axes : matplotlib.axes.Axes
-    """
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots()
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.subplots()
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if xlabel == STEPS:
-        axes.xaxis.set_major_formatter(lambda step, position: number(step, ",.0f"))
+        number_steps(axes)
     return figure, axes
+
+
+def number_steps(axes: Axes) -> None:
+    """Group the digits of the numbers below an axis of gradient steps."""
+    axes.xaxis.set_major_formatter(lambda step, position: number(step, ",.0f"))
 
 
 def color_of(l2_reg_lambda: float) -> tuple[float, ...] | str:
@@ -82,30 +87,16 @@ def legend_above(figure: Figure, columns: int = 3) -> None:
 
 
 def limit_y(axes: Axes, ylim: tuple[float, float], values: Iterable[float]) -> None:
-    """Set the limits of the y axis if they hold what the curves come to.
+    """Set the limits of the y axis, which suit the assignment's runs, if the values lie within.
 
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    ylim : pair of float
-        The limits that suit the assignment's runs.
-    values : iterable of float
-        Where the curves end. If one lies outside, as for another data set, all curves are shown
-        as a whole.
+    Otherwise, as for another data set, the curves that end in these values are shown as a whole.
     """
     if all(ylim[0] <= value <= ylim[1] for value in values):
         axes.set_ylim(ylim)
 
 
 def mark_early_stop(axes: Axes, trainer: BaseTrainer) -> None:
-    """Mark the step whose weights were kept and, if there was one, the early stop.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    trainer : BaseTrainer
-        After its run, with at least one validation.
-    """
+    """Mark the step whose weights were kept and, if there was one, the early stop."""
     best_step = summary(trainer)["best_step"]
     axes.axvline(
         best_step,
@@ -130,14 +121,7 @@ def add_note(figure: Figure, text: str) -> None:
 
 
 def mark_cut_short(figure: Figure, trainers: Iterable[BaseTrainer]) -> None:
-    """Say below a figure which of its runs were interrupted or diverged.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    trainers : iterable of BaseTrainer
-        The runs that it shows.
-    """
+    """Say below a figure which of the runs that it shows were interrupted or diverged."""
     names: dict[str, list[str]] = {}
     for trainer in trainers:
         if trainer.ended in ("interrupted", "diverged"):
@@ -147,6 +131,7 @@ def mark_cut_short(figure: Figure, trainers: Iterable[BaseTrainer]) -> None:
         add_note(figure, f"{end}: {', '.join(runs)}")
 
 
+@house_style()
 def figure_run(
     trainer: BaseTrainer, quantity: Literal["loss", "accuracy"], ylim: tuple[float, float]
 ) -> Figure:
@@ -159,21 +144,18 @@ def figure_run(
     quantity : {"loss", "accuracy"}
     ylim : pair of float
         Limits of the y axis, see `limit_y`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
-    figure, axes = new_figure({"loss": "cross-entropy loss"}.get(quantity, quantity))
+    ylabel = "cross-entropy loss" if quantity == "loss" else "accuracy"
+    figure, axes = new_figure(ylabel, height=HEIGHT_OF_A_RUN)
+    train, val = trainer.train_history[quantity], trainer.val_history[quantity]
     # As many batches as lie between two validations.
     averaged = trainer.steps_per_validation if quantity == "loss" else 1
-    plot_loss(trainer.train_history[quantity], "training", averaged)
-    plot_loss(trainer.val_history[quantity], "validation")
+    plot_loss(train, "training", averaged, axes=axes)
+    plot_loss(val, "validation", axes=axes)
     if quantity == "accuracy":
-        both = trainer.train_history[quantity], trainer.val_history[quantity]
-        steps = [step for step in both[0] if step in both[1]]
-        train, val = ([history[step] for step in steps] for history in both)
-        axes.fill_between(steps, train, val, color="0.85", linewidth=0, label="gap")
+        steps = [step for step in train if step in val]
+        lower, upper = ([history[step] for step in steps] for history in (train, val))
+        axes.fill_between(steps, lower, upper, color="0.85", linewidth=0, label="gap")
     kept = summary(trainer)
     limit_y(axes, ylim, (kept[f"train_{quantity}"], kept[f"val_{quantity}"]))
     mark_early_stop(axes, trainer)
@@ -182,41 +164,76 @@ def figure_run(
     return figure
 
 
+def plot_val_accuracy(axes: Axes, trainer: BaseTrainer, *style: str, **look: Any) -> None:
+    """Draw the validation accuracies of a run, and mark their end."""
+    steps, accuracies = zip(*trainer.val_history["accuracy"].items(), strict=True)
+    (line,) = axes.plot(steps, accuracies, *style, label=trainer.name, **look)
+    axes.plot(steps[-1], accuracies[-1], "|", color=line.get_color(), markersize=12)
+
+
+@house_style()
 def figure_val_accuracies(trainers: Collection[BaseTrainer], ylim: tuple[float, float]) -> Figure:
-    """Draw the validation accuracies of several runs against gradient steps.
+    """Draw the validation accuracies of several runs, named in a legend, against gradient steps.
 
     Parameters
     ----------
     trainers : collection of BaseTrainer
-        After their runs, with at least one validation each. The end of each is marked.
+        After their runs, with at least one validation each.
     ylim : pair of float
         Limits of the y axis, see `limit_y`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
+    import matplotlib
+
     figure, axes = new_figure("validation accuracy")
-    for position, trainer in enumerate(trainers):
-        l2_reg_lambda = getattr(trainer.model, "l2_reg_lambda", None)
-        # Training's colour is left out.
-        color = f"C{position + 1}" if l2_reg_lambda is None else color_of(l2_reg_lambda)
-        accuracies, style = trainer.val_history["accuracy"], ("-", "--")[position % 2]
-        axes.plot(*zip(*accuracies.items(), strict=True), style, color=color, label=trainer.name)
-        end = max(accuracies), accuracies[max(accuracies)]
-        axes.plot(*end, "|", color=color, markersize=12)
-        if l2_reg_lambda is not None:
-            label_end(axes, *end, trainer.name)
-    if l2_reg_lambda is None:
-        axes.plot([], [], "|", color="0.15", markersize=8, label="end of the run")
-        legend_above(figure)
-    else:
-        axes.margins(x=0.13)
+    axes.set_prop_cycle(matplotlib.rcParams["axes.prop_cycle"][1:])  # The first is training's.
+    for trainer in trainers:
+        plot_val_accuracy(axes, trainer)
+    axes.plot([], [], "|", color="0.15", markersize=8, label="end of the run")
+    legend_above(figure)
     limit_y(axes, ylim, (summary(trainer)["val_accuracy"] for trainer in trainers))
     mark_cut_short(figure, trainers)
     return figure
 
 
+@house_style()
+def figure_val_accuracies_by_lambda(
+    trainers: Collection[BaseTrainer], ylim: tuple[float, float]
+) -> Figure:
+    """Draw the validation accuracies of runs with other λ, as a whole and around the best (4c).
+
+    Parameters
+    ----------
+    trainers : collection of BaseTrainer
+        At least one, after their runs, with at least one validation each. The name of each stands
+        at its end.
+    ylim : pair of float
+        Limits of the y axis of the whole, see `limit_y`. Above it, a second panel shows two
+        hundredths around the best run.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 4))
+    closer, whole = figure.subplots(2, sharex=True)
+    kept = [summary(trainer)["val_accuracy"] for trainer in trainers]
+    middle = round(max(kept), 2)
+    limit_y(whole, ylim, kept)
+    closer.set_ylim(middle - 0.01, middle + 0.01)
+    for axes in (closer, whole):
+        for position, trainer in enumerate(trainers):
+            color = color_of(trainer.model.l2_reg_lambda)
+            plot_val_accuracy(axes, trainer, ("-", "--")[position % 2], color=color)
+            end = list(trainer.val_history["accuracy"].items())[-1]
+            if axes is whole or abs(end[1] - middle) < 0.01:
+                label_end(axes, *end, trainer.name)
+        axes.set_ylabel("validation accuracy")
+        axes.margins(x=0.13)
+    number_steps(whole)
+    whole.set_xlabel(STEPS)
+    mark_cut_short(figure, trainers)
+    return figure
+
+
+@house_style()
 def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrainer] = ()) -> Figure:
     """Draw the weights of each class as an image, one row for each model (task 4b).
 
@@ -233,12 +250,11 @@ def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrain
         Each row has a scale of its own, symmetric around zero: red speaks for the digit, blue
         against it.
     """
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     num_classes = next(iter(weights.values())).shape[1]
-    figure, grid = plt.subplots(
-        len(weights), num_classes, figsize=(6.2, 0.6 * len(weights) + 0.2), squeeze=False
-    )
+    figure = Figure(figsize=(WIDTH, 0.6 * len(weights) + 0.2))
+    grid = figure.subplots(len(weights), num_classes, squeeze=False)
     figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     for k, axes in enumerate(grid[0]):
         axes.set_title(f"{k}")
@@ -258,6 +274,7 @@ def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrain
     return figure
 
 
+@house_style()
 def figure_norms(
     norms: Mapping[float, float],
     trainers: Iterable[BaseTrainer],
@@ -273,10 +290,6 @@ def figure_norms(
         The runs that they are from.
     optima : mapping of λ to ‖w‖², optional
         Of the models that minimise J, for comparison.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     figure, axes = new_figure("‖w‖²", xlabel="λ")
     axes.set(xscale="log", yscale="log")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.display import display
 
 from output.numbers import number
+from plots import house_style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,6 +94,7 @@ class Picture:
     def __repr__(self) -> str:
         return self.alt
 
+    @house_style()
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str | bytes]:
         # Files without a date: the same figure gives the same bytes.
         svg, pdf, png = io.StringIO(), io.BytesIO(), io.BytesIO()
@@ -136,7 +138,7 @@ def show_table(frame: pd.DataFrame) -> None:
 
 
 def show_figure(number: int, figure: Figure, caption: str, alt: str) -> None:
-    """Show a figure with its caption as the output of a cell, and close it.
+    """Show a figure with its caption as the output of a cell.
 
     Parameters
     ----------
@@ -147,11 +149,8 @@ def show_figure(number: int, figure: Figure, caption: str, alt: str) -> None:
     alt : str
         Plain text for readers who cannot see the figure.
     """
-    import matplotlib.pyplot as plt
-
     display(Picture(figure, alt))
     display(Caption(number, caption, alt))
-    plt.close(figure)
 
 
 def with_few_colors(png: io.BytesIO) -> bytes:

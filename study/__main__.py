@@ -9,7 +9,6 @@ import cli
 import mnist
 from cli import POSITIVE_INT, option
 from output.files import check_folder
-from plots import use_style
 from study import evidence, figures
 from study.engine import compute_all
 from study.tasks import tasks_of_study
@@ -59,7 +58,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         cli.fail(f"{len(tasks) - len(results)} of {len(tasks)} tasks failed; {output} is as it was")
         return cli.EXIT_ERROR
     paths = evidence.write(results, output)
-    use_style()
     paths += cli.save_figures(figures.draw(output) if complete else {}, args)
     if not args.quiet:
         print(*(f"wrote {path}" for path in paths), sep="\n")

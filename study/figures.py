@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from output.numbers import number
-from plots import TRAINING, VALIDATION, label_end, legend_above, new_figure
+from plots import TRAINING, VALIDATION, WIDTH, house_style, label_end, legend_above, new_figure
 from study import evidence
 from study.single_runs import VALIDATIONS_TO_AVERAGE, smooth
 from study.tasks import LAMBDA_OF, UNPENALISED
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@house_style()
 def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> Figure:
     """Draw training and validation loss of a continued run, its minimum, and the early stop.
 
@@ -57,6 +58,7 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     return figure
 
 
+@house_style()
 def figure_after_batches(profiles: Mapping[str, NDArray]) -> Figure:
     """Draw the validation accuracy after each batch of an epoch.
 
@@ -89,6 +91,7 @@ def with_lambda(runs: pd.DataFrame) -> pd.DataFrame:
     return chosen.assign(l2_reg_lambda=chosen.configuration.map(LAMBDA_OF))
 
 
+@house_style()
 def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     """Draw losses and accuracies against λ, of early-stopped models and of the optima.
 
@@ -97,9 +100,10 @@ def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     runs, optima : pandas.DataFrame
         Tables of the evidence. Of the runs, means over the seeds are drawn.
     """
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.2, 2.8))
+    figure = Figure(figsize=(WIDTH, 2.8))
+    left, right = figure.subplots(1, 2)
     runs, optima = with_lambda(runs), optima[optima.block == 0].sort_values("l2_reg_lambda")
     for axes, quantity in ((left, "loss"), (right, "accuracy")):
         over_lambda(axes, runs, optima, f"train_{quantity}", "0.6")

@@ -1,0 +1,159 @@
+"""What the study's figures draw: the data of each curve by its name, marks, limits, words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import same_color
+
+from output.numbers import number
+from plots import TRAINING, VALIDATION
+from study import evidence, figures
+from study.single_runs import smooth
+
+
+def beside(axes):
+    """Give the place and the colour of each text that stands beside a point."""
+    return {text.get_text(): (tuple(text.xy), text.get_color()) for text in axes.texts}
+
+
+def curve_through(axes, x, y):
+    """Give the only line of several points that has this one, as {x: y}, and its look."""
+    lines = [line for line in axes.lines if len(line.get_xdata()) > 2]
+    (found,) = [line for line in lines if [x, y] in line.get_xydata().tolist()]
+    return dict(found.get_xydata()), found
+
+
+@pytest.fixture
+def history():
+    """Make a run of 200 validations: the training loss falls, the other one rises from 3100 on."""
+    steps = np.arange(0, 6200, 31)
+    val_loss = 0.3 + 0.1 * abs(steps / 3100 - 1)
+    return pd.DataFrame({"train_loss": 0.5 - steps / 20000, "val_loss": val_loss}, index=steps)
+
+
+def test_losses_of_a_continued_run_are_drawn_under_their_names(history):
+    figure = figures.figure_continued(history, best_step=1550, stop_step=1860)
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("gradient steps", "cross-entropy loss")
+    for name, color, losses in (
+        ("training", TRAINING, history.train_loss.rolling(25, center=True, min_periods=1).mean()),
+        ("validation", VALIDATION, history.val_loss),
+    ):
+        end = (6169, losses.iloc[-1])
+        assert beside(axes)[name] == (end, color)
+        curve, line = curve_through(axes, *end)
+        assert curve == pytest.approx(losses.to_dict())
+        assert line.get_color() == color
+        # All but the steep start is within the limits.
+        bottom, top = axes.get_ylim()
+        assert bottom < losses[losses.index > 1000].min()
+        assert top > losses[losses.index > 1000].max()
+
+
+def test_a_continued_run_has_marks_at_its_minimum_the_kept_step_and_the_early_stop(history):
+    figure = figures.figure_continued(history, best_step=1550, stop_step=1860)
+    (axes,) = figure.axes
+    marks = {line.get_marker(): line for line in axes.lines if len(line.get_xdata()) == 1}
+    texts = beside(axes)
+    curve = smooth(history.val_loss)
+    for name, marker, step in (("minimum", "v", curve.idxmin()), ("kept", "o", 1550)):
+        (point,) = marks[marker].get_xydata().tolist()
+        assert point == [step, curve[step]]
+        assert texts[f"{name}, step {number(step, ',')}"][0] == tuple(point)
+    assert texts["early stop, step 1\u202f860"][0][0] == 1860
+    (across,) = [line for line in axes.lines if len(line.get_xdata()) == 2]
+    assert set(across.get_xdata()) == {1860}
+
+
+def test_accuracies_after_each_batch_are_drawn_under_their_names():
+    profiles = {"order of the file": np.array([0.9, 0.8]), "spread": np.array([0.91, 0.92])}
+    figure = figures.figure_after_batches(profiles)
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("batch of the epoch", "validation accuracy")
+    lines = {line.get_label(): line for line in axes.lines}
+    assert {name: line.get_ydata().tolist() for name, line in lines.items()} == {
+        "order of the file": [0.9, 0.8],
+        "spread": [0.91, 0.92],
+    }
+    assert all(line.get_xdata().tolist() == [0, 1] for line in lines.values())
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(profiles)
+    assert len({line.get_marker() for line in lines.values()}) == 2
+
+
+@pytest.fixture
+def runs_and_optima():
+    """Make early-stopped runs of two seeds, a run on other images, and optima in no order."""
+    quantities = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
+    runs = [
+        ("softmax lambda=0", 0, 0.27, 0.29, 0.93, 0.91),
+        ("softmax lambda=0", 0, 0.29, 0.31, 0.95, 0.93),
+        ("softmax lambda=0.01", 0, 0.32, 0.34, 0.90, 0.88),
+        ("softmax lambda=0.01", 0, 0.34, 0.36, 0.92, 0.90),
+        ("softmax lambda=0.1", 0, 0.52, 0.54, 0.86, 0.85),
+        ("softmax lambda=1", 0, 1.2, 1.3, 0.79, 0.80),
+        ("softmax lambda=1", 1, 9.0, 9.0, 0.1, 0.1),
+        ("logistic shuffled", 0, 0.05, 0.06, 0.98, 0.97),
+    ]
+    optima = [
+        (1.0, 0, 1.1, 1.15, 0.81, 0.82),
+        (0.001, 0, 0.2, 0.28, 0.96, 0.94),
+        (0.01, 0, 0.31, 0.33, 0.915, 0.895),
+        (0.01, 1, 9.0, 9.0, 0.1, 0.1),
+    ]
+    return (
+        pd.DataFrame(runs, columns=["configuration", "block", *quantities]),
+        pd.DataFrame(optima, columns=["l2_reg_lambda", "block", *quantities]),
+    )
+
+
+@pytest.mark.parametrize("quantity", ["loss", "accuracy"])
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_losses_and_accuracies_over_lambda_are_those_of_the_tables(runs_and_optima, part, quantity):
+    runs, optima = runs_and_optima
+    figure = figures.figure_over_lambda(runs, optima)
+    (axes,) = [axes for axes in figure.axes if axes.get_ylabel().endswith(quantity)]
+    assert (axes.get_xlabel(), axes.get_xscale()) == ("λ", "log")
+    column = f"{part}_{quantity}"
+    at_optimum = dict(zip(optima.l2_reg_lambda[:3], optima[column], strict=False))
+    curve, line = curve_through(axes, 1.0, at_optimum[1.0])
+    assert curve == at_optimum
+    assert line.get_xdata().tolist() == [0.001, 0.01, 1]
+    early = {value: runs[column][rows].mean() for value, rows in
+             {0.01: [2, 3], 0.1: [4], 1.0: [5]}.items()}  # fmt: skip
+    circles, early_line = curve_through(axes, 1.0, early[1.0])
+    assert circles == pytest.approx(early)
+    assert (early_line.get_marker(), line.get_marker()) == ("o", "None")
+    unpenalised = runs[column][:2].mean()
+    across = [line for line in axes.lines if len(set(line.get_ydata())) == 1]
+    (dotted,) = [line for line in across if line.get_ydata()[0] == pytest.approx(unpenalised)]
+    color = VALIDATION if part == "val" else "0.6"
+    for each in (line, early_line, dotted):
+        assert same_color(each.get_color(), color)
+
+
+def test_the_lines_over_lambda_are_named(runs_and_optima):
+    figure = figures.figure_over_lambda(*runs_and_optima)
+    (legend,) = figure.legends
+    looks = {
+        text.get_text(): (handle.get_marker(), handle.get_linestyle())
+        for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
+    }
+    assert looks == {
+        "minimum of J": ("None", "-"),
+        "early stop": ("o", ":"),
+        "early stop, λ = 0": ("None", "--"),
+    }
+    (axes,) = [axes for axes in figure.axes if axes.texts]
+    places = beside(axes)
+    assert places["validation"] == ((0.001, 0.28), VALIDATION)
+    assert places["training"][0] == (0.001, 0.2)
+
+
+def test_the_figures_of_the_stored_evidence_are_of_the_unpenalised_run_of_seed_0():
+    drawn = figures.draw(evidence.FOLDER)
+    assert set(drawn) == {"study_continued.png", "study_over_lambda.png"}
+    (axes,) = drawn["study_continued.png"].axes
+    assert {"kept, step 8\u202f029", "early stop, step 8\u202f339"} < set(beside(axes))
