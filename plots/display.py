@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
@@ -110,26 +113,24 @@ class Picture:
         }
 
 
-class Caption:
-    """A figure's caption, with what the exporters need to join both.
+class Text:
+    """Markdown, such as a figure's caption.
 
     Parameters
     ----------
-    number : int
-    caption : str
-        Markdown on one line.
-    alt : str
+    markdown : str
+    metadata : dict, optional
+        Of the output: what the exporters need to join a caption with its figure.
     """
 
-    def __init__(self, number: int, caption: str, alt: str) -> None:
-        self.text = f"**Figure {number}.** {caption}"
-        self.metadata = {"figure_number": number, "figure_caption": caption, "figure_alt": alt}
+    def __init__(self, markdown: str, metadata: dict[str, Any] | None = None) -> None:
+        self.markdown, self.metadata = markdown, metadata or {}
 
     def __repr__(self) -> str:
-        return self.text.replace("**", "").replace("$", "").replace(r"\lambda", "λ")
+        return re.sub(r"\*\*|[$`]", "", self.markdown).replace(r"\lambda", "λ")
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        return {"text/markdown": self.text, "text/plain": repr(self)}, self.metadata
+        return {"text/markdown": self.markdown, "text/plain": repr(self)}, self.metadata
 
 
 def show_table(frame: pd.DataFrame) -> None:
@@ -149,8 +150,33 @@ def show_figure(number: int, figure: Figure, caption: str, alt: str) -> None:
     alt : str
         Plain text for readers who cannot see the figure.
     """
+    metadata = {"figure_number": number, "figure_caption": caption, "figure_alt": alt}
     display(Picture(figure, alt))
-    display(Caption(number, caption, alt))
+    display(Text(f"**Figure {number}.** {caption}", metadata))
+
+
+def show_notes(settings: Mapping[str, Any], folder: str | os.PathLike[str]) -> None:
+    """Say at the top of a report what its reader has to know about how it was made.
+
+    Parameters
+    ----------
+    settings : mapping of str to object
+        Those that are not the assignment's.
+    folder : path
+        Where the modules should be: the notebook's own folder.
+    """
+    if settings:
+        listed = ", ".join(f"`{name} = {value}`" for name, value in settings.items())
+        display(
+            Text(
+                f"**Not the assignment's settings:** {listed}. The text and the stored evidence"
+                " describe the assignment's runs; tables and figures show the runs of these"
+                " settings. What does not fit them is not shown."
+            )
+        )
+    modules = Path(__file__).resolve().parents[1]
+    if modules != Path(folder).resolve():
+        display(Text(f"**The modules are those of another folder:** `{modules}`."))
 
 
 def with_few_colors(png: io.BytesIO) -> bytes:

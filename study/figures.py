@@ -74,17 +74,6 @@ def figure_after_batches(profiles: Mapping[str, NDArray]) -> Figure:
     return figure
 
 
-def over_lambda(
-    axes: Axes, runs: pd.DataFrame, optima: pd.DataFrame, column: str, color: str
-) -> None:
-    """Draw a column against λ: circles for early-stopped runs, a line for the optima."""
-    early = runs[runs.configuration != UNPENALISED].groupby("l2_reg_lambda")[column].mean()
-    axes.plot(optima.l2_reg_lambda, optima[column], "-", color=color)
-    axes.plot(early.index, early, "o:", color=color)
-    plain = runs.loc[runs.configuration == UNPENALISED, column].mean()
-    axes.axhline(plain, color=color, linestyle=(0, (1, 3)), linewidth=1)
-
-
 def with_lambda(runs: pd.DataFrame) -> pd.DataFrame:
     """Select the softmax runs of block 0, with their λ as a column."""
     chosen = runs[runs.configuration.isin(LAMBDA_OF) & (runs.block == 0)]
@@ -93,36 +82,50 @@ def with_lambda(runs: pd.DataFrame) -> pd.DataFrame:
 
 @house_style()
 def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
-    """Draw losses and accuracies against λ, of early-stopped models and of the optima.
+    """Draw accuracies and losses against λ, of early-stopped models and at the minimum of J.
 
     Parameters
     ----------
     runs, optima : pandas.DataFrame
         Tables of the evidence. Of the runs, means over the seeds are drawn.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        On the left the accuracy, in the middle the same around the best λ, on the right the loss.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, 2.8))
-    left, right = figure.subplots(1, 2)
-    runs, optima = with_lambda(runs), optima[optima.block == 0].sort_values("l2_reg_lambda")
-    for axes, quantity in ((left, "loss"), (right, "accuracy")):
-        over_lambda(axes, runs, optima, f"train_{quantity}", "0.6")
-        over_lambda(axes, runs, optima, f"val_{quantity}", VALIDATION)
+    figure = Figure(figsize=(WIDTH, 3))
+    whole, closer, loss = figure.subplots(1, 3)
+    optima = optima[optima.block == 0].sort_values("l2_reg_lambda").set_index("l2_reg_lambda")
+    early = with_lambda(runs).groupby("l2_reg_lambda").mean(numeric_only=True)
+    plain, penalised = early.loc[0], early.drop(0)
+    for axes, quantity in ((whole, "accuracy"), (closer, "accuracy"), (loss, "loss")):
+        for part, color, width in (("train", TRAINING, 0.6), ("val", VALIDATION, 1.4)):
+            column = f"{part}_{quantity}"
+            axes.plot(optima[column], "s-", color=color, markersize=3, linewidth=width)
+            axes.plot(penalised[column], "o:", color=color, markersize=5, linewidth=width)
+            axes.axhline(plain[column], color=color, linestyle=(0, (1, 3)), linewidth=width)
         axes.set(xscale="log", xlabel="λ", ylabel=quantity)
-        axes.set_xticks(10.0 ** np.arange(-5, 1))
-    weakest = optima.iloc[0]
-    label_end(left, weakest.l2_reg_lambda, weakest.val_loss, "validation", VALIDATION, 1)
-    label_end(left, weakest.l2_reg_lambda, weakest.train_loss, "training", "0.4")
-    left.set(ylabel="cross-entropy loss", yscale="log")
-    left.margins(y=0.12)
-    left.set_yticks([0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1], minor=False)
-    left.set_yticks([], minor=True)
-    left.yaxis.set_major_formatter("{x:g}")
-    looks = {"minimum of J": "k-", "early stop": "ko:"}
-    handles = [right.plot([], [], look, label=label)[0] for label, look in looks.items()]
-    handles += right.plot(
-        [], [], "k", linestyle=(0, (1, 3)), linewidth=1, label="early stop, λ = 0"
-    )
+        axes.set_xticks([1e-5, 1e-3, 1e-1])
+        axes.set_xticks(10.0 ** np.arange(-5, 1), minor=True, labels=[""] * 6)
+    # Half a point of accuracy is as high as a letter.
+    best = round(optima.val_accuracy.max(), 2)
+    closer.set(xlim=(8e-6, 0.04), ylim=(best - 0.02, best + 0.02))
+    closer.set_xticks([1e-5, 1e-3])
+    loss.set(ylabel="cross-entropy loss", yscale="log")
+    loss.set_yticks([0.1, 0.2, 0.3, 0.5, 1], minor=False)
+    loss.set_yticks([], minor=True)
+    loss.yaxis.set_major_formatter("{x:g}")
+    looks = {
+        "validation": {"color": VALIDATION, "linestyle": "-"},
+        "training": {"color": TRAINING, "linewidth": 0.6, "linestyle": "-"},
+        "minimum of J": {"color": "black", "marker": "s", "markersize": 3, "linestyle": "-"},
+        "stopped early": {"color": "black", "marker": "o", "markersize": 5, "linestyle": ":"},
+        "stopped early, λ = 0": {"color": "black", "linestyle": (0, (1, 3))},
+    }
+    handles = [loss.plot([], [], label=label, **look)[0] for label, look in looks.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
     return figure
 

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from numerics.arguments import Floats
+from study.fluctuations import FIRST_EPOCH
 from trainer import BaseTrainer
 from utils import Data
 
@@ -68,6 +69,18 @@ def accuracy_after_each_batch(trainer: BaseTrainer, num_epochs: int) -> NDArray[
     trainer.train(num_epochs)
     accuracies = np.array(list(trainer.val_history["accuracy"].values()))
     return accuracies.reshape(num_epochs, trainer.batches_per_epoch)
+
+
+def mean_after_each_batch(trainer: BaseTrainer, num_epochs: int) -> NDArray[np.float64]:
+    """Average `accuracy_after_each_batch` over the epochs from 3 on."""
+    return accuracy_after_each_batch(trainer, num_epochs)[FIRST_EPOCH:].mean(axis=0)
+
+
+def of_target(data: Data, target: int) -> Data:
+    """Leave of the validation images those of one target."""
+    X, Y, X_val, Y_val = data
+    chosen = Y_val[:, 0] == target
+    return X, Y, X_val[chosen], Y_val[chosen]
 
 
 def images_by_loss(data: Data, w: Floats, batch: int, batch_size: int) -> dict[int, NDArray]:

@@ -23,6 +23,7 @@ def settings(trainers: Mapping[str, BaseTrainer]) -> pd.DataFrame:
     """Tabulate data and settings, a column for each model, by its heading."""
     columns = {
         heading: {
+            "pixels": "[0, 255] → [−1, 1]",
             "training images": number(len(trainer.X_train), ","),
             "validation images": number(len(trainer.X_val), ","),
             "weights, all zero at first": " × ".join(map(str, trainer.model.w.shape)),
@@ -234,8 +235,9 @@ def without_early_stopping(kept_steps: Mapping[str, int]) -> pd.DataFrame:
                 "kept step": kept,
                 "there, loss": curve[kept],
                 "lowest around step": curve.idxmin(),
-                "there, median loss": curve.min(),
-                "at the end, loss": curve.iloc[-1],
+                "lowest loss": curve.min(),
+                "cost in loss": curve[kept] - curve.min(),
+                "last loss": curve.iloc[-1],
             }
         )
     return pd.DataFrame(rows)
@@ -268,6 +270,43 @@ def orders() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["shuffled minus fixed order", "mean", "95 % interval"])
 
 
+def deepest_dips(trainer: BaseTrainer) -> pd.DataFrame:
+    """Tabulate the deepest dip in epochs 3 to 9: of a run, and the most over the seeds."""
+    of_run = fluctuations.deepest_dip(trainer.val_history["accuracy"], trainer.batches_per_epoch)
+    most = evidence.read_table("runs").groupby("configuration").deepest_dip.max()
+    found = {
+        "the order of the file": of_run,
+        "fixed random orders, at most": most[UNSHUFFLED],
+        "shuffled in each epoch, at most": most[SHUFFLED],
+    }
+    cells = [number(100 * depth, ".1f") for depth in found.values()]
+    return pd.DataFrame({"order": list(found), "deepest dip, in points": cells})
+
+
+def minimum_and_end() -> pd.DataFrame:
+    """Tabulate the continued softmax run at its minimum and end: means of 25 validations."""
+    history = evidence.read_histories()[UNPENALISED]
+    window = single_runs.VALIDATIONS_TO_AVERAGE
+    means = history.rolling(window, center=True).mean().dropna()
+    steps = {
+        "minimum": single_runs.smooth(history.val_loss).idxmin(),
+        "end": means.index[-1],
+    }
+    rows = [
+        {
+            "continued run": when,
+            "around step": step,
+            "training loss": means.train_loss[step],
+            "validation loss": means.val_loss[step],
+            "training accuracy": means.train_accuracy[step],
+            "validation accuracy": means.val_accuracy[step],
+            "gap, points": 100 * (means.train_accuracy[step] - means.val_accuracy[step]),
+        }
+        for when, step in steps.items()
+    ]
+    return pd.DataFrame(rows)
+
+
 def against_no_penalty() -> pd.DataFrame:
     """Tabulate the accuracy of each λ minus that of λ = 0, over the seeds, with 95 % intervals.
 
@@ -280,7 +319,7 @@ def against_no_penalty() -> pd.DataFrame:
         if block == 0 or configuration == PENALISED[0]:
             row = {
                 "λ, minus λ = 0": f"λ = {LAMBDA_OF[configuration]:g}",
-                "trained on": f"images {number(20_000 * block + 1, ',')} to …",
+                "trained on": ("first block", "second block", "third block")[block],
             }
             for part, heading in (("val", "validation images"), ("held_out", "held-out images")):
                 row[heading] = points(found[found.images == part].iloc[0])

@@ -1,0 +1,41 @@
+"""Shows, as the output of a notebook's cell, what the page needs for its appendix *Try it*."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+
+import numpy as np
+from IPython.display import display
+from numpy.typing import NDArray
+
+from task3a import SoftmaxModel
+
+MIME_TYPE = "application/vnd.try-it+json"
+
+
+def show_try_it(models: Sequence[SoftmaxModel], images: NDArray, labels: NDArray) -> None:
+    """Show, as the output of a cell, the data of *Try it*; `report.try_it` makes HTML of them.
+
+    Parameters
+    ----------
+    models : sequence of SoftmaxModel
+        The page compares their probabilities.
+    images : ndarray of shape (N, 784), uint8
+        What its button lays into the canvas. Forty images and two models take 130 KB.
+    labels : ndarray of shape (N, 1), integers, values 0 to 9
+    """
+    data = {
+        "models": [
+            {"name": f"λ = {model.l2_reg_lambda:g}", "weights": encode(model.w.astype("<f4"))}
+            for model in models
+        ],
+        "images": encode(images.astype(np.uint8)),
+        "labels": labels[:, 0].tolist(),
+    }
+    display({MIME_TYPE: data, "text/plain": "The page of the report has Try it here."}, raw=True)
+
+
+def encode(values: NDArray) -> str:
+    """Write the bytes of an array, row by row, in base64."""
+    return b64encode(values.tobytes()).decode("ascii")

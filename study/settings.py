@@ -1,0 +1,47 @@
+"""The settings of the report: which of them are not the assignment's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mnist
+import task2
+import task3
+import task4
+import trainer
+
+# By the names of the notebook's first cells.
+ASSIGNMENT: Mapping[str, Any] = {
+    "DIGITS": task2.DIGITS,
+    "LOGISTIC_LEARNING_RATE": task2.LEARNING_RATE,
+    "SOFTMAX_LEARNING_RATE": task3.LEARNING_RATE,
+    "BATCH_SIZE": trainer.BATCH_SIZE,
+    "PATIENCE": trainer.PATIENCE,
+    "EPOCHS": trainer.EPOCHS,
+    "LAMBDAS": task4.LAMBDAS,
+    "SEED": trainer.SEED,
+    "DATA_DIR": mnist.DATA_DIR,
+}
+
+
+def others_than_assigned(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick the settings that are not the assignment's.
+
+    Parameters
+    ----------
+    namespace : mapping of str to object
+        The names of `ASSIGNMENT` and their values, such as the ``globals()`` of the notebook.
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, str | Path):
+            return Path(value).resolve()
+        return tuple(value) if isinstance(value, list) else value
+
+    return {
+        name: namespace[name]
+        for name, assigned in ASSIGNMENT.items()
+        if plain(namespace[name]) != plain(assigned)
+    }
