@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import pypandoc
 
 import cli
 from output.files import atomic_path, check_file
@@ -89,6 +90,8 @@ def main(argv: list[str] | None = None) -> int:
         normalise(notebook)
         contents = [nbformat.writes(notebook) + "\n"]
     else:
+        # pypandoc looks for the newest pandoc, and two threads that look at once may find another.
+        pypandoc.get_pandoc_path()
         # Most of their time passes in pandoc's processes.
         with ThreadPoolExecutor() as threads:
             names = {"metadata": {"name": path.stem}}
