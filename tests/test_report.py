@@ -822,6 +822,19 @@ def test_a_terminal_sees_which_cell_runs_and_for_how_long_unless_quiet(tmp_path,
 # --- refreshing the notebook -----------------------------------------------------------------
 
 
+def test_the_notebook_runs_the_modules_beside_it_whatever_pythonpath_says(tmp_path, monkeypatch):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, elsewhere):
+        folder.mkdir()
+        (folder / "of_two_clones.py").write_text(f"place = {folder.name!r}")
+    (elsewhere / "only_there.py").write_text("place = 'only there'")
+    monkeypatch.setenv("PYTHONPATH", str(elsewhere))
+    code = "import of_two_clones, only_there\nprint(of_two_clones.place, only_there.place)"
+    path = save(notebook(new_code_cell(code)), here)
+    assert main(["--refresh", "--quiet", str(path)]) == 0
+    assert nbformat.read(path, as_version=4).cells[1].outputs[0].text == "here only there\n"
+
+
 def test_refresh_stores_outputs_and_nothing_that_changes_from_run_to_run(
     tmp_path, tmp_path_factory, capsys, monkeypatch
 ):
