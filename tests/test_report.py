@@ -819,6 +819,16 @@ def test_a_terminal_sees_which_cell_runs_and_for_how_long_unless_quiet(tmp_path,
     os.close(ours)
 
 
+def test_a_folder_with_an_umlaut_serves_under_the_c_locale_too(tmp_path, monkeypatch):
+    clone = tmp_path / "Übung"
+    shutil.copytree(exporters.STYLES, clone, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    monkeypatch.setattr(exporters, "STYLES", clone)
+    monkeypatch.setenv("LC_ALL", "C")
+    for exporter in (TypstPDFExporter, StandaloneHTMLExporter):
+        document, _ = exporter().from_notebook_node(notebook(stored(*figure_outputs())))
+        assert len(document) > 1000
+
+
 # --- refreshing the notebook -----------------------------------------------------------------
 
 
