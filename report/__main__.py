@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import pypandoc
 
 import cli
 from output.files import atomic_path, check_file
@@ -89,6 +90,8 @@ def main(argv: list[str] | None = None) -> int:
         normalise(notebook)
         contents = [nbformat.writes(notebook) + "\n"]
     else:
+        # Two threads that look for pandoc at once could take an older one of the system's.
+        pypandoc.get_pandoc_path()
         # Most of their time passes in pandoc's processes.
         with ThreadPoolExecutor() as threads:
             names = {"metadata": {"name": path.stem}}
