@@ -37,7 +37,7 @@ report: .venv/.installed
 	$(BIN)/python -m report
 
 test: .venv/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 figures: .venv/.installed
 	$(BIN)/python task2.py
@@ -45,7 +45,7 @@ figures: .venv/.installed
 	$(BIN)/python task4.py
 
 lab: .venv/.installed
-	$(BIN)/jupyter lab report.ipynb
+	$(BIN)/python -m jupyterlab report.ipynb
 
 refresh: .venv/.installed
 	$(BIN)/python -m report --refresh
@@ -57,9 +57,9 @@ bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/bench.py
 
 lint: .venv/.installed-dev
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
 
 clean:
 	rm -rf figures weights report.pdf report.html .study_cache

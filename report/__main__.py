@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
         normalise(notebook)
         contents = [nbformat.writes(notebook) + "\n"]
     else:
-        # pypandoc looks for the newest pandoc, and two threads that look at once may find another.
+        # Two threads that look for pandoc at once could take an older one of the system's.
         pypandoc.get_pandoc_path()
         # Most of their time passes in pandoc's processes.
         with ThreadPoolExecutor() as threads:

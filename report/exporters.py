@@ -15,6 +15,7 @@ says what one sees); see `plots.display.show_figure`.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tempfile
@@ -216,6 +217,8 @@ class PandocExporter(MarkdownExporter):
                 *(f"--metadata={key}={value}" for key, value in metadata if value),
                 *(option.format(STYLES) for option in self.options),
             ]
+            # In the C locale pandoc could not open a file in a folder with an umlaut.
+            os.environ["LC_ALL"] = "C.UTF-8"
             try:
                 document = pypandoc.convert_text(markdown, self.writer, MARKDOWN, options)
             except RuntimeError as error:

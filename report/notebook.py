@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -58,7 +59,7 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int, quiet: bool = Tr
     notebook : NotebookNode
         The notebook; its outputs, and what it says about the language, are replaced.
     folder : Path
-        Working directory of the kernel.
+        Working directory of the kernel, and the first place where it looks for modules.
     timeout : int
         Longest time for one cell in seconds; 0 means no limit.
     quiet : bool, default=True
@@ -81,6 +82,9 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int, quiet: bool = Tr
     manager = client.create_kernel_manager()
     # With no folder to search in, python3 is the interpreter that runs this script.
     manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
+    # By itself a kernel looks there after PYTHONPATH, which may name another clone.
+    places = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     where, done = "before the first cell", threading.Event()
     bar = tqdm(
         total=len(notebook.cells),
@@ -97,7 +101,7 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int, quiet: bool = Tr
 
     threading.Thread(target=tick, daemon=True).start()
     try:
-        with client.setup_kernel(stdout=DEVNULL, stderr=DEVNULL):
+        with client.setup_kernel(env=environment, stdout=DEVNULL, stderr=DEVNULL):
             for index, cell in enumerate(notebook.cells):
                 bar.n = index + 1
                 bar.refresh()

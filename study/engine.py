@@ -62,12 +62,17 @@ def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
     Raises
     ------
     OSError
-        If the scheduler does not answer or has no worker.
+        If the scheduler does not answer or has no worker, or processes of this machine cannot
+        share a lock.
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         try:
             if scheduler is None:
+                try:
+                    multiprocessing.Lock()
+                except OSError as error:  # In some containers. Dask would take 89 lines to say so.
+                    raise OSError(f"no shared memory in /dev/shm: {error.strerror}") from error
                 environment = {"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}
                 with dask.config.set(environment), ctrl_c_blocked():
                     cluster = LocalCluster(

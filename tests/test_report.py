@@ -819,7 +819,30 @@ def test_a_terminal_sees_which_cell_runs_and_for_how_long_unless_quiet(tmp_path,
     os.close(ours)
 
 
+def test_a_folder_with_an_umlaut_serves_under_the_c_locale_too(tmp_path, monkeypatch):
+    clone = tmp_path / "Übung"
+    shutil.copytree(exporters.STYLES, clone, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    monkeypatch.setattr(exporters, "STYLES", clone)
+    monkeypatch.setenv("LC_ALL", "C")
+    for exporter in (TypstPDFExporter, StandaloneHTMLExporter):
+        document, _ = exporter().from_notebook_node(notebook(stored(*figure_outputs())))
+        assert len(document) > 1000
+
+
 # --- refreshing the notebook -----------------------------------------------------------------
+
+
+def test_the_notebook_runs_the_modules_beside_it_whatever_pythonpath_says(tmp_path, monkeypatch):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, elsewhere):
+        folder.mkdir()
+        (folder / "of_two_clones.py").write_text(f"place = {folder.name!r}")
+    (elsewhere / "only_there.py").write_text("place = 'only there'")
+    monkeypatch.setenv("PYTHONPATH", str(elsewhere))
+    code = "import of_two_clones, only_there\nprint(of_two_clones.place, only_there.place)"
+    path = save(notebook(new_code_cell(code)), here)
+    assert main(["--refresh", "--quiet", str(path)]) == 0
+    assert nbformat.read(path, as_version=4).cells[1].outputs[0].text == "here only there\n"
 
 
 def test_refresh_stores_outputs_and_nothing_that_changes_from_run_to_run(

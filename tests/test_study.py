@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -207,6 +208,15 @@ def test_scheduler_that_does_not_answer_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(engine, "WAIT_SECONDS", 0.5)
     with pytest.raises(OSError, match=r"Timed out trying to connect to tcp://127\.0\.0\.1:9"):
         engine.compute_all(TINY[:1], tmp_path, scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_machine_whose_processes_cannot_share_a_lock_is_an_error(monkeypatch, tmp_path):
+    def no_lock():
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(engine.multiprocessing, "Lock", no_lock)
+    with pytest.raises(OSError, match="^no shared memory in /dev/shm: Read-only"):
+        engine.compute_all(TINY[:1], tmp_path)
 
 
 def test_workers_of_a_cluster_compute_the_same(computed, tmp_path, monkeypatch):
