@@ -29,7 +29,7 @@ STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
 TRAINING, VALIDATION = "#0072B2", "#D55E00"
 STEPS = "gradient steps"
 # Inches. Curves of one run have spikes and spread, which take height.
-WIDTH, HEIGHT_OF_A_RUN = 6.2, 4.8
+WIDTH, HEIGHT_OF_A_RUN = 6.2, 3.55
 # The smallest λ that has a colour of its own.
 SMALLEST_LAMBDA = 1e-5
 
@@ -95,23 +95,16 @@ def limit_y(axes: Axes, ylim: tuple[float, float], values: Iterable[float]) -> N
         axes.set_ylim(ylim)
 
 
-def mark_early_stop(axes: Axes, trainer: BaseTrainer) -> None:
-    """Mark the step whose weights were kept and, if there was one, the early stop."""
-    best_step = summary(trainer)["best_step"]
-    axes.axvline(
-        best_step,
-        color="0.45",
-        linestyle=(0, (1, 1.5)),
-        label=f"kept, step {number(best_step, ',')}",
-    )
+def mark_early_stop(axes: Axes, trainer: BaseTrainer, corner: str) -> None:
+    """Mark the step that was kept and, if there was one, the early stop; a corner names both."""
+    kept = summary(trainer)["best_step"]
+    looks: dict[str, Any] = {"color": "0.45", "linestyle": (0, (1, 1.5))}
+    marks = [axes.axvline(kept, label=f"kept, step {number(kept, ',')}", **looks)]
     if trainer.ended == "early stop":
-        axes.axvline(
-            trainer.stop_step,
-            color="0.2",
-            linestyle=(0, (6, 2)),
-            linewidth=1,
-            label=f"early stop, step {number(trainer.stop_step, ',')}",
-        )
+        looks = {"color": "0.2", "linestyle": (0, (6, 2)), "linewidth": 1}
+        label = f"early stop, step {number(trainer.stop_step, ',')}"
+        marks.append(axes.axvline(trainer.stop_step, label=label, **looks))
+    axes.legend(handles=marks, loc=corner)
 
 
 def add_note(figure: Figure, text: str) -> None:
@@ -158,9 +151,9 @@ def figure_run(
         axes.fill_between(steps, lower, upper, color="0.85", linewidth=0, label="gap")
     kept = summary(trainer)
     limit_y(axes, ylim, (kept[f"train_{quantity}"], kept[f"val_{quantity}"]))
-    mark_early_stop(axes, trainer)
+    legend_above(figure)  # Of the curves; there is room for the marks in a corner without any.
+    mark_early_stop(axes, trainer, "upper right" if quantity == "loss" else "lower right")
     mark_cut_short(figure, [trainer])
-    legend_above(figure)
     return figure
 
 

@@ -6,7 +6,7 @@ browser. They also work as ``jupyter nbconvert --to report.TypstPDFExporter``.
 
 The notebook's metadata give the title block: ``title`` (the first heading goes before it),
 ``subtitle``, ``authors`` (a list of ``{"name": ...}``, as nbconvert's own templates read them),
-``course`` and ``date``. What a cell with the tag ``title-block`` shows stands below them.
+``course`` and ``date``. A Markdown cell with the tag ``title-block`` stands below them.
 
 A figure in the notebook is an image output followed by its caption: a Markdown output whose
 metadata holds ``figure_number``, ``figure_caption`` (Markdown) and ``figure_alt`` (plain text that
@@ -100,8 +100,8 @@ class FigurePreprocessor(Preprocessor):
                 cell.outputs = list(self._outputs(cell.outputs, resources))
             except ExportError as error:
                 raise ExportError(f"cell {index + 1}: {error}") from None
-            if TITLE_BLOCK in cell.metadata.get("tags", []) and cell.outputs:
-                cell.outputs = [_markdown(f"::: {TITLE_BLOCK}"), *cell.outputs, _markdown(":::")]
+        elif TITLE_BLOCK in cell.metadata.get("tags", []):
+            cell.source = f"::: {TITLE_BLOCK}\n{cell.source}\n:::"
         return cell, resources
 
     def _outputs(

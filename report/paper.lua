@@ -24,6 +24,19 @@ local function figure(element)
   return pandoc.RawBlock("typst", (source:gsub('image%((%b"")', described)))
 end
 
+-- A paragraph right before a figure or a table, such as the answer above it, stays on its page.
+local function keep_together(doc)
+  for i, block in ipairs(doc.blocks) do
+    local following = doc.blocks[i + 1]
+    if block.t == "Para" and following and (following.t == "Figure" or following.t == "Table") then
+      doc.blocks[i] = pandoc.Div({
+        pandoc.RawBlock("typst", "#block(sticky: true)["), block, pandoc.RawBlock("typst", "]"),
+      })
+    end
+  end
+  return doc
+end
+
 -- What stands under the title: the data and their source, how the report was made.
 local function title_block(div)
   if div.classes:includes("title-block") then
@@ -31,4 +44,4 @@ local function title_block(div)
   end
 end
 
-return { { Math = formula }, { Figure = figure, Div = title_block } }
+return { { Math = formula }, { Pandoc = keep_together }, { Figure = figure, Div = title_block } }

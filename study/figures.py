@@ -17,7 +17,6 @@ from study.single_runs import VALIDATIONS_TO_AVERAGE, smooth
 from study.tasks import LAMBDA_OF, UNPENALISED
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 

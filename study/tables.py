@@ -38,35 +38,10 @@ def settings(trainers: Mapping[str, BaseTrainer]) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("setting").reset_index()
 
 
-def gradient_checks(errors: Mapping[str, float], num_weights: Sequence[int]) -> pd.DataFrame:
-    """Tabulate the largest relative difference of each gradient check, by what was checked."""
-    return pd.DataFrame(
-        {
-            "gradient": list(errors),
-            "weights": [number(count, ",") for count in num_weights],
-            "largest relative difference": [number(error, ".1e") for error in errors.values()],
-        }
-    )
-
-
-def finished_runs(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
-    """Tabulate where runs ended, and the step that was kept with its loss and accuracies."""
-    rows = []
-    for trainer in trainers:
-        kept = summary(trainer)
-        rows.append(
-            {
-                "run": trainer.name,
-                "last step": kept["stop_step"],
-                "its epoch": kept["stop_epoch"],
-                "kept step": kept["best_step"],
-                "training loss": kept["train_loss"],
-                "validation loss": kept["val_loss"],
-                "training accuracy": kept["train_accuracy"],
-                "validation accuracy": kept["val_accuracy"],
-            }
-        )
-    return pd.DataFrame(rows)
+def gradient_checks(checks: Iterable[tuple[str, int, float]]) -> pd.DataFrame:
+    """Tabulate gradient checks: what was checked, how many weights, the largest difference."""
+    rows = [(name, number(count), number(error, ".1e")) for name, count, error in checks]
+    return pd.DataFrame(rows, columns=["gradient of", "weights", "largest relative difference"])
 
 
 def kept_and_last(trainer: BaseTrainer) -> pd.DataFrame:
@@ -207,7 +182,7 @@ def accuracies(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
                 "training accuracy": kept["train_accuracy"],
                 "validation accuracy": kept["val_accuracy"],
                 "gap, points": 100 * (kept["train_accuracy"] - kept["val_accuracy"]),
-                "‖w‖²": number(squared_norm(trainer.model.w), ".3g"),
+                "‖w‖²": number(squared_norm(trainer.model.w), "#.3g"),
                 "last step": kept["stop_step"],
             }
         )
@@ -231,9 +206,9 @@ def without_early_stopping(kept_steps: Mapping[str, int]) -> pd.DataFrame:
         curve = single_runs.smooth(histories[configuration].val_loss)
         rows.append(
             {
-                "run without early stopping": names[configuration],
+                "run": names[configuration],
                 "kept step": kept,
-                "there, loss": curve[kept],
+                "its loss": curve[kept],
                 "lowest around step": curve.idxmin(),
                 "lowest loss": curve.min(),
                 "cost in loss": curve[kept] - curve.min(),
@@ -243,44 +218,54 @@ def without_early_stopping(kept_steps: Mapping[str, int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def interval(low: float, high: float, spec: str = "+.2f") -> str:
-    """Write an interval: ``−0.13 to −0.01``."""
-    return f"{number(low, spec)} to {number(high, spec)}"
+def points(mean: float, low: float, high: float, spec: str = "+.2f") -> str:
+    """Write a difference with its interval: ``−0.07 (−0.13 to −0.01)``."""
+    return f"{number(mean, spec)} ({number(low, spec)} to {number(high, spec)})"
 
 
-def orders() -> pd.DataFrame:
-    """Tabulate what shuffling changes, over the seeds: shuffled minus one fixed order."""
+def orders(trainer: BaseTrainer) -> pd.DataFrame:
+    """Tabulate what shuffling changes: one run, the means over the seeds, and their difference.
+
+    Parameters
+    ----------
+    trainer : LogisticTrainer
+        The report's run without shuffling, in the order of the file.
+    """
+    accuracy, length = trainer.val_history["accuracy"], trainer.batches_per_epoch
+    kept = summary(trainer)
+    # Column of the evidence, unit, format, the value of the report's run.
     measures = {
-        "share of the fluctuation that repeats each epoch, points": ("periodicity", 100, "+.0f"),
-        "mean change between validations, points": ("mean_change", 100, "+.3f"),
-        "deepest dip in epochs 3 to 9, points": ("deepest_dip", 100, "+.2f"),
-        "last step": ("stop_step", 1, "+.0f"),
-        "kept weights: training accuracy, points": ("train_accuracy", 100, "+.2f"),
-        "kept weights: validation accuracy, points": ("val_accuracy", 100, "+.2f"),
+        "share that repeats each epoch, %": ("periodicity", 100, ".0f"),
+        "mean change, points": ("mean_change", 100, ".2f"),
+        "deepest dip, points": ("deepest_dip", 100, ".2f"),
+        "last step": ("stop_step", 1, ".0f"),
+        "training accuracy, %": ("train_accuracy", 100, ".2f"),
+        "validation accuracy, %": ("val_accuracy", 100, ".2f"),
+    }
+    of_file = {
+        "periodicity": fluctuations.epoch_periodicity(accuracy, length),
+        "mean_change": fluctuations.mean_absolute_change(accuracy, length),
+        "deepest_dip": fluctuations.deepest_dip(accuracy, length),
+        **kept,
     }
     table = evidence.read_table("runs")
     table = table[table.configuration.isin([SHUFFLED, UNSHUFFLED])]
     table = table.pivot(index="seed", columns="configuration")
     rows = []
     for what, (column, unit, spec) in measures.items():
-        change = (unit * (table[column, SHUFFLED] - table[column, UNSHUFFLED])).dropna()
+        fixed, shuffled = (unit * table[column, name] for name in (UNSHUFFLED, SHUFFLED))
+        change = (shuffled - fixed).dropna()
         low, high = statistics.seed_interval(change.to_numpy())
-        mean = number(change.mean(), spec)
-        rows.append((what, mean, interval(low, high, spec)))
-    return pd.DataFrame(rows, columns=["shuffled minus fixed order", "mean", "95 % interval"])
-
-
-def deepest_dips(trainer: BaseTrainer) -> pd.DataFrame:
-    """Tabulate the deepest dip in epochs 3 to 9: of a run, and the most over the seeds."""
-    of_run = fluctuations.deepest_dip(trainer.val_history["accuracy"], trainer.batches_per_epoch)
-    most = evidence.read_table("runs").groupby("configuration").deepest_dip.max()
-    found = {
-        "the order of the file": of_run,
-        "fixed random orders, at most": most[UNSHUFFLED],
-        "shuffled in each epoch, at most": most[SHUFFLED],
-    }
-    cells = [number(100 * depth, ".1f") for depth in found.values()]
-    return pd.DataFrame({"order": list(found), "deepest dip, in points": cells})
+        rows.append(
+            {
+                "runs of task 2": what,
+                "order of the file": number(unit * of_file[column], spec),
+                "fixed orders": number(fixed.mean(), spec),
+                "shuffled": number(shuffled.mean(), spec),
+                "shuffled minus fixed": points(change.mean(), low, high, f"+{spec}"),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def minimum_and_end() -> pd.DataFrame:
@@ -322,15 +307,10 @@ def against_no_penalty() -> pd.DataFrame:
                 "trained on": ("first block", "second block", "third block")[block],
             }
             for part, heading in (("val", "validation images"), ("held_out", "held-out images")):
-                row[heading] = points(found[found.images == part].iloc[0])
+                [difference] = found[found.images == part].to_dict("records")
+                row[heading] = points(*(100 * difference[k] for k in ("mean", "low", "high")))
             rows.append(row)
     return pd.DataFrame(rows)
-
-
-def points(difference: pd.Series) -> str:
-    """Write a difference of accuracies with its interval: ``−0.07 (−0.13 to −0.01)``."""
-    mean, low, high = (100 * difference[key] for key in ("mean", "low", "high"))
-    return f"{number(mean, '+.2f')} ({interval(low, high)})"
 
 
 def name_of(l2_reg_lambda: float) -> str:
@@ -352,8 +332,8 @@ def trained_to_the_end(lambdas: Iterable[float]) -> pd.DataFrame:
     continued = evidence.read_table("continued").set_index("configuration")
     optima = optima_of_block_0()
     models = {
-        "λ = 0, stopped early (mean of 20 seeds)": runs.mean(numeric_only=True),
-        "λ = 0, trained on to its lowest validation loss": continued.loc[UNPENALISED],
+        "λ = 0, stopped early": runs.mean(numeric_only=True),
+        "λ = 0, trained on": continued.loc[UNPENALISED],
     }
     models |= {f"minimum of J, {name_of(value)}": optima.loc[value] for value in lambdas}
     rows = [
@@ -366,25 +346,6 @@ def trained_to_the_end(lambdas: Iterable[float]) -> pd.DataFrame:
         }
         for name, model in models.items()
     ]
-    return pd.DataFrame(rows)
-
-
-def optimum_against(l2_reg_lambda: float) -> pd.DataFrame:
-    """Tabulate the accuracy of a minimum of J minus those of the two models without a penalty."""
-    table = evidence.read_table("differences")
-    table = table[table.configuration == f"softmax lambda={l2_reg_lambda:g}"]
-    table = table[(table.kind == "optimum") & (table.block == 0)]
-    references = {"run": "λ = 0, stopped early", "continued": "λ = 0, trained on"}
-    rows = []
-    for kind, reference in references.items():
-        found = table[table.reference_kind == kind].set_index("images")
-        rows.append(
-            {
-                f"minimum of J, {name_of(l2_reg_lambda)}, minus": reference,
-                "validation images, points": points(found.loc["val"]),
-                "held-out images, points": points(found.loc["held_out"]),
-            }
-        )
     return pd.DataFrame(rows)
 
 
@@ -403,29 +364,18 @@ def averaged_weights(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
         mean = averaged.loc[f"softmax lambda={value:g}"]
         row = {
             "run": trainer.name,
-            "single weights, held-out accuracy": mean.single_held_out_accuracy,
-            "averaged weights, held-out accuracy": mean.held_out_accuracy,
+            "single, held-out accuracy": mean.single_held_out_accuracy,
+            "averaged, held-out accuracy": mean.held_out_accuracy,
             "gain, points": 100 * (mean.held_out_accuracy - mean.single_held_out_accuracy),
-            "J above its minimum, kept": "–",
-            "averaged": "–",
+            "J over its minimum": "–",
+            "J, averaged": "–",
         }
         if value > 0:
             outputs = trainer.model.forward(trainer.X_train)
             loss = trainer.loss(trainer.Y_train, outputs)
             cost = loss + value * squared_norm(trainer.model.w)
             mean_cost = mean.train_loss + value * mean.norm
-            row["J above its minimum, kept"] = number(cost / optima.cost[value] - 1, "+.1%")
-            row["averaged"] = number(mean_cost / optima.cost[value] - 1, "+.1%")
+            row["J over its minimum"] = number(cost / optima.cost[value] - 1, "+.1%")
+            row["J, averaged"] = number(mean_cost / optima.cost[value] - 1, "+.1%")
         rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def norms(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
-    """Tabulate ‖w‖² of early-stopped models and at the minimum of J, by λ."""
-    optima, rows = optima_of_block_0(), []
-    for trainer in trainers:
-        value = trainer.model.l2_reg_lambda
-        at_minimum = number(optima.norm[value], ".3g") if value in optima.index else "–"
-        stopped = number(squared_norm(trainer.model.w), ".3g")
-        rows.append({"‖w‖²": trainer.name, "stopped early": stopped, "minimum of J": at_minimum})
     return pd.DataFrame(rows)
