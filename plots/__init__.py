@@ -205,7 +205,7 @@ def figure_val_accuracies_by_lambda(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, 4))
+    figure = Figure(figsize=(WIDTH, 2.8))
     closer, whole = figure.subplots(2, sharex=True)
     kept = [summary(trainer)["val_accuracy"] for trainer in trainers]
     middle = round(max(kept), 2)
@@ -284,7 +284,7 @@ def figure_norms(
     optima : mapping of λ to ‖w‖², optional
         Of the models that minimise J, for comparison.
     """
-    figure, axes = new_figure("‖w‖²", xlabel="λ")
+    figure, axes = new_figure("‖w‖²", xlabel="λ", height=2.2)
     axes.set(xscale="log", yscale="log")
     penalised = {value: norm for value, norm in sorted(norms.items()) if value > 0}
     if optima:

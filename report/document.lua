@@ -100,8 +100,18 @@ local function align(cells)
   end
 end
 
+-- What a row is about stays on one line, unless it is long.
+local function keep_whole(cell)
+  if #pandoc.utils.stringify(cell.contents) < 40 then
+    cell.contents = cell.contents:walk({ Space = function() return pandoc.Str(HARD_SPACE) end })
+  end
+end
+
 -- Only a column whose numbers all mean the same has decimals to compare.
 local function align_decimals(table_)
+  for _, body in ipairs(table_.bodies) do
+    for _, row in ipairs(body.body) do keep_whole(row.cells[1]) end
+  end
   for column, spec in ipairs(table_.colspecs) do
     local cells, patterns = {}, {}
     for _, body in ipairs(table_.bodies) do

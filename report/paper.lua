@@ -24,16 +24,19 @@ local function figure(element)
   return pandoc.RawBlock("typst", (source:gsub('image%((%b"")', described)))
 end
 
--- A paragraph right before a figure or a table, such as the answer above it, stays on its page.
+-- On the same page stay: a heading, the answer below it, its figure or table, and the text after it.
+-- Between two figures or tables a page may end.
 local function keep_together(doc)
+  local blocks, shown = pandoc.List(), { Figure = true, Table = true }
   for i, block in ipairs(doc.blocks) do
-    local following = doc.blocks[i + 1]
-    if block.t == "Para" and following and (following.t == "Figure" or following.t == "Table") then
-      doc.blocks[i] = pandoc.Div({
-        pandoc.RawBlock("typst", "#block(sticky: true)["), block, pandoc.RawBlock("typst", "]"),
-      })
-    end
+    local before, after = doc.blocks[i - 1] or {}, doc.blocks[i + 1] or {}
+    local is_answer = block.t == "Para" and before.t == "Header" and shown[after.t]
+    local stays = is_answer or shown[block.t] and after.t == "Para"
+    if stays then blocks:insert(pandoc.RawBlock("typst", "#block(sticky: true)[")) end
+    blocks:insert(block)
+    if stays then blocks:insert(pandoc.RawBlock("typst", "]")) end
   end
+  doc.blocks = blocks
   return doc
 end
 

@@ -31,7 +31,7 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     best_step, stop_step : int
         Of the same run with early stopping.
     """
-    figure, axes = new_figure("cross-entropy loss")
+    figure, axes = new_figure("cross-entropy loss", height=2.1)
     train = history.train_loss.rolling(VALIDATIONS_TO_AVERAGE, center=True, min_periods=1).mean()
     for losses, color, name in (
         (train, TRAINING, "training"),
@@ -66,7 +66,7 @@ def figure_after_batches(profiles: Mapping[str, NDArray]) -> Figure:
     profiles : mapping of str to ndarray of shape (batches_per_epoch,)
         Means over the epochs, by the names of the runs.
     """
-    figure, axes = new_figure("validation accuracy", xlabel="batch of the epoch")
+    figure, axes = new_figure("validation accuracy", xlabel="batch of the epoch", height=1.9)
     for position, (name, profile) in enumerate(profiles.items(), start=1):
         axes.plot(profile, f"C{position}{' os^'[position]}-", markersize=4, label=name)
     legend_above(figure)
@@ -95,7 +95,7 @@ def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, 3))
+    figure = Figure(figsize=(WIDTH, 2.7))
     whole, closer, loss = figure.subplots(1, 3)
     optima = optima[optima.block == 0].sort_values("l2_reg_lambda").set_index("l2_reg_lambda")
     early = with_lambda(runs).groupby("l2_reg_lambda").mean(numeric_only=True)

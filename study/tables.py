@@ -19,10 +19,25 @@ from trainer import BaseTrainer
 DEEP_DIP = 0.01
 
 
-def settings(trainers: Mapping[str, BaseTrainer]) -> pd.DataFrame:
-    """Tabulate data and settings, a column for each model, by its heading."""
+def settings(
+    trainers: Mapping[str, BaseTrainer], digits: Sequence[int], num_epochs: int
+) -> pd.DataFrame:
+    """Tabulate data and settings, a column for each model, by its heading.
+
+    Parameters
+    ----------
+    trainers : mapping of str to BaseTrainer
+    digits : pair of int
+        What the model with a single output tells apart: target 1 and target 0.
+    num_epochs : int
+        The most.
+    """
+    one, zero = digits
+    tasks = {1: f"{one} (target 1) or {zero} (target 0)", 10: "ten digits"}
     columns = {
         heading: {
+            "tells apart": tasks[trainer.model.w.shape[1]],
+            "order of the images": "shuffled" if trainer.shuffle_dataset else "that of the file",
             "pixels": "[0, 255] → [−1, 1]",
             "training images": number(len(trainer.X_train), ","),
             "validation images": number(len(trainer.X_val), ","),
@@ -32,6 +47,7 @@ def settings(trainers: Mapping[str, BaseTrainer]) -> pd.DataFrame:
             "steps in an epoch": number(trainer.batches_per_epoch),
             "steps between validations": number(trainer.steps_per_validation),
             "patience, in validations": number(trainer.patience),
+            "most epochs": number(num_epochs),
         }
         for heading, trainer in trainers.items()
     }
@@ -73,7 +89,6 @@ def deep_dips(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
             {
                 "run": trainer.name,
                 "deep dips": len(steps),
-                "at steps": listed(steps),
                 "steps between them": listed(distances),
                 "right after batch": listed(batches),
             }
