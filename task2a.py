@@ -16,8 +16,10 @@ from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
 from utils import load_binary_dataset
 
+# The digit whose target is 1, and the digit whose target is 0, in all of task 2.
+DIGITS = (2, 3)
 IMAGE_SIZE = 784
-NUM_CHECKED = 20
+NUM_CHECKED = 20  # images in the checks of this script
 
 
 def pre_process_images(X: NDArray) -> NDArray[np.float32]:
@@ -109,10 +111,10 @@ class BinaryModel:
         """
         check_samples(X, self.w)
         check_outputs(targets, outputs, 1)
-        self.grad = weight_gradient(X, (outputs - targets) / len(X))
+        self.grad = weight_gradient(X, (outputs - targets) / len(X))  # X.T @ (ŷ − y) / N
 
     def zero_grad(self) -> None:
-        """Forget the gradient."""
+        """Forget the gradient. The course's checks call this; `backward` needs it not."""
         self.grad = None
 
 
@@ -145,6 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "Check preprocessing, model, loss and gradient of task 2a on real images.",
         cli.DIGITS_OPTION,
         cli.DATA_OPTIONS,
+        digits=DIGITS,
     )
     args = parser.parse_args(argv)
     class1, class2 = args.digits

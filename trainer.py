@@ -1,12 +1,7 @@
-"""Mini-batch gradient descent with validation and early stopping, for any linear model.
-
-Validations that cannot be the last one wait, and are evaluated in one pass over the images. That
-changes no result and saves most of their time.
-"""
+"""Mini-batch gradient descent with validation and early stopping, for any linear model."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -15,27 +10,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.arguments import Floats, check_batches, check_dataset, check_generator, check_positive
+from numerics.arguments import Floats, check_batches, check_dataset, check_positive, check_rng
 from numerics.evaluation import evaluate
-from utils import batch_loader
-
-History = dict[str, dict[int, float]]
+from utils import PATIENCE, SEED, batch_loader
 
 VALIDATIONS_PER_EPOCH = 5
-MOST_WAITING, MOST_ACCURACIES = 10, 20  # However large the patience is: Ctrl-C waits for them.
+MOST_WAITING = 10  # However large the patience is: Ctrl-C waits until they are evaluated.
+History = dict[str, dict[int, float]]
 
 
 class BaseTrainer:
     """Train a model by SGD until its validation loss has stopped improving.
 
-    A subclass states ``loss(targets, outputs)`` and ``accuracy(targets, outputs)``, both means.
-
     Parameters
     ----------
     model : BinaryModel or SoftmaxModel
         Trained in place. However a run ends, it gets the weights of its best validation.
-    learning_rate : float > 0
-    batch_size : int > 0
+    learning_rate, batch_size : float > 0, int > 0
     shuffle_dataset : bool
         Whether each epoch takes the samples in a new order.
     X_train, X_val : ndarray of shape (N, D), float
@@ -43,7 +34,7 @@ class BaseTrainer:
     patience : int > 0
         The run stops at the first validation for which the best loss is so many validations old.
     rng : numpy.random.Generator
-        Source of the order of the samples; ``default_rng(0)`` by default.
+        Source of the order of the samples; ``default_rng(SEED)`` by default.
     name : str
         What tables and messages call this run.
     after_step : callable
@@ -63,6 +54,7 @@ class BaseTrainer:
         The step whose weights were kept, and their validation loss.
     """
 
+    # A subclass states them: ``loss(targets, outputs)``, a mean over the samples.
     loss: Callable[[NDArray, Floats], float]
     accuracy: Callable[[NDArray, Floats], float]
 
@@ -77,14 +69,14 @@ class BaseTrainer:
         X_val: Floats,
         Y_val: NDArray,
         *,
-        patience: int = 10,
+        patience: int = PATIENCE,
         rng: np.random.Generator | None = None,
         name: str = "training",
         after_step: Callable[[BaseTrainer], Any] | None = None,
     ) -> None:
         check_positive("learning_rate", learning_rate)
         check_positive("patience", patience, whole=True)
-        check_generator(rng)
+        check_rng(rng)
         check_dataset("train", X_train, Y_train, model.w)
         check_dataset("val", X_val, Y_val, model.w)
         check_batches(batch_size, len(X_train), VALIDATIONS_PER_EPOCH)
@@ -92,7 +84,7 @@ class BaseTrainer:
         self.learning_rate, self.patience = float(learning_rate), patience
         self.batch_size, self.shuffle_dataset = batch_size, shuffle_dataset
         self.X_train, self.Y_train, self.X_val, self.Y_val = X_train, Y_train, X_val, Y_val
-        self.rng = np.random.default_rng(0) if rng is None else rng
+        self.rng = np.random.default_rng(SEED) if rng is None else rng
         self.batches_per_epoch = len(X_train) // batch_size
         self.steps_per_validation = self.batches_per_epoch // VALIDATIONS_PER_EPOCH
         self.records_train_accuracy = True
@@ -103,50 +95,34 @@ class BaseTrainer:
         self.val_history: History = {"loss": {}, "accuracy": {}}
         self.ended, self.stop_step, self.stop_epoch, self.seconds = "interrupted", 0, 0, 0.0
         self.best_step: int | None = None
-        self.best_loss, self.best_w, self.validations_since_best = math.inf, self.model.w, 0
-        self.without_train_accuracy: dict[int, Floats] = {}
+        self.best_loss, self.best_w = math.inf, self.model.w.copy("K")
+        self.validations_since_best = 0
+        self.waiting: dict[int, Floats] = {}
 
-    @np.errstate(over="raise", invalid="raise")
+    @np.errstate(all="ignore")  # Some BLAS builds raise the flags for finite results, too.
     def train(self, num_epochs: int) -> tuple[History, History]:
-        """Train from the model's present weights, and return both histories.
-
-        Weights or losses that are no longer finite raise a FloatingPointError.
-        """
+        """Train from the present weights; raise a FloatingPointError once they are not finite."""
         check_positive("num_epochs", num_epochs, whole=True)
         self._start()
         started_at = time.perf_counter()
-        waiting: dict[int, Floats] = {}
         try:
             for step, (X_batch, Y_batch) in enumerate(self.batches(num_epochs)):
                 self.stop_step, self.stop_epoch = step, step // self.batches_per_epoch
-                self.train_history["loss"][step] = self.train_step(X_batch, Y_batch)
+                loss = self.train_step(X_batch, Y_batch)
+                self.check_finite(loss)
+                self.train_history["loss"][step] = loss
                 if step % self.steps_per_validation == 0:
-                    waiting[step] = self.model.w
-                    # None of these can be the last validation: evaluate them in one pass.
-                    still_allowed = self.patience - self.validations_since_best
-                    if len(waiting) == min(still_allowed, MOST_WAITING):
-                        self.validate(waiting)
-                        waiting = {}
-                        if self.validations_since_best == self.patience:
-                            self.ended = "early stop"
-                            break
+                    self.validate_later(step)
+                    if self.validations_since_best == self.patience:
+                        self.ended = "early stop"
+                        break
                 if self.after_step is not None and self.after_step(self):
                     break
             else:
                 self.ended = "last epoch"
-        except FloatingPointError as error:
-            self.ended = "diverged"
-            raise FloatingPointError(
-                f"{self.name}: {error} at step {self.stop_step} with learning rate"
-                f" {self.learning_rate:g}; choose a smaller learning rate"
-            ) from error
         finally:
-            # One at a time: just before a divergence, the last ones may overflow.
-            with contextlib.suppress(FloatingPointError):
-                for step in waiting:
-                    self.validate({step: waiting[step]})
+            self.validate_waiting()
             self.model.w = self.best_w
-            self.record_train_accuracies()
             self.seconds = time.perf_counter() - started_at
         return self.train_history, self.val_history
 
@@ -159,37 +135,46 @@ class BaseTrainer:
     def train_step(self, X_batch: Floats, Y_batch: NDArray) -> float:
         """Make one step, w ← w − η ∂J/∂w, and return the loss of the batch before it."""
         Y_batch = np.asfortranarray(Y_batch)  # classes first, as the outputs (`numerics.linear`)
-        outputs = self.model.forward(X_batch)
-        self.model.backward(X_batch, outputs, Y_batch)
-        self.model.w = self.model.w - self.learning_rate * self.model.grad
+        outputs = self.model.forward(X_batch)  # forward: ŷ
+        self.model.backward(X_batch, outputs, Y_batch)  # gradient: ∂J/∂w
+        self.model.w = self.model.w - self.learning_rate * self.model.grad  # update
         return self.loss(Y_batch, outputs)
 
-    def validation_step(self) -> tuple[float, float, float]:
-        """Return validation loss, training accuracy and validation accuracy of the present w."""
-        model, w = self.model, [self.model.w]
-        [loss], [accuracy] = evaluate(model, w, self.X_val, self.Y_val, self.loss, self.accuracy)
-        [[train_accuracy]] = evaluate(model, w, self.X_train, self.Y_train, self.accuracy)
-        return float(loss), float(train_accuracy), float(accuracy)
+    def check_finite(self, value: float) -> None:
+        """End the run with an error if a loss or the sum of the weights' sizes is not finite."""
+        if not math.isfinite(value):
+            self.ended = "diverged"
+            raise FloatingPointError(
+                f"{self.name}: the weights are no longer finite at step {self.stop_step} with"
+                f" learning rate {self.learning_rate:g}; choose a smaller learning rate"
+            )
 
-    def validate(self, waiting: dict[int, Floats]) -> None:
-        """Note loss and accuracy at the weights of each step, and keep the best weights."""
-        run = self.model, waiting.values(), self.X_val, self.Y_val
-        results = evaluate(*run, self.loss, self.accuracy)
-        for (step, w), (loss, accuracy) in zip(waiting.items(), results.T.tolist(), strict=True):
-            self.val_history["loss"][step], self.val_history["accuracy"][step] = loss, accuracy
+    def validate_later(self, step: int) -> None:
+        """Let the present weights wait until one of those that wait could be the last."""
+        self.check_finite(np.abs(self.model.w).sum())  # If it is, so are the logits of all images.
+        self.waiting[step] = self.model.w.copy("K")  # A subclass may change `w` in place.
+        could_be_last = self.validations_since_best + len(self.waiting) == self.patience
+        if could_be_last or len(self.waiting) == MOST_WAITING:
+            self.validate_waiting()
+
+    def validate_waiting(self) -> None:
+        """Note loss and accuracies at all weights that wait, in one pass, and keep the best."""
+        run = self.model, self.waiting
+        losses, accuracies = evaluate(*run, self.X_val, self.Y_val, self.loss, self.accuracy)
+        self.val_history["loss"] |= losses
+        self.val_history["accuracy"] |= accuracies
+        if self.records_train_accuracy:
+            [accuracies] = evaluate(*run, self.X_train, self.Y_train, self.accuracy)
+            self.train_history["accuracy"] |= accuracies
+        for step, loss in losses.items():
             self.validations_since_best += 1
             if loss < self.best_loss:
-                self.best_step, self.best_loss, self.best_w = step, loss, w
+                self.best_step, self.best_loss, self.best_w = step, loss, self.waiting[step]
                 self.validations_since_best = 0
-        if self.records_train_accuracy:
-            self.without_train_accuracy |= waiting
-            if len(self.without_train_accuracy) >= MOST_ACCURACIES:
-                self.record_train_accuracies()
+        self.waiting = {}
 
-    def record_train_accuracies(self) -> None:
-        """Note the training accuracies of those validations that lack one."""
-        waiting, self.without_train_accuracy = self.without_train_accuracy, {}
-        if waiting:
-            run = self.model, waiting.values(), self.X_train, self.Y_train
-            [accuracies] = evaluate(*run, self.accuracy)
-            self.train_history["accuracy"] |= zip(waiting, accuracies.tolist(), strict=True)
+    def validation_step(self) -> tuple[float, float, float]:
+        """Give validation loss, training and validation accuracy; the course's checks call this."""
+        outputs, train_outputs = self.model.forward(self.X_val), self.model.forward(self.X_train)
+        accuracies = self.accuracy(self.Y_train, train_outputs), self.accuracy(self.Y_val, outputs)
+        return self.loss(self.Y_val, outputs), *accuracies

@@ -11,12 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mnist
-from numerics.arguments import INTEGER, check_generator, check_positive
+from numerics.arguments import INTEGER, check_positive, check_rng
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# The assignment's settings that all tasks share. The others stand in the script of their task.
 NUM_TRAIN = 20_000
+BATCH_SIZE = 128
+EPOCHS = 500  # at most
+PATIENCE = 10  # validations without improvement
+SEED = 0  # of the order of the samples
 
 # X_train, Y_train, X_val, Y_val
 Data = tuple[NDArray, NDArray, NDArray, NDArray]
@@ -125,7 +130,7 @@ def batch_loader(
         raise ValueError(f"Y has {len(Y)} targets; expected {len(X)}, one for each sample of X")
     if not isinstance(batch_size, INTEGER) or not 1 <= batch_size <= len(X):
         raise ValueError(f"batch_size is {batch_size!r}; expected 1 to {len(X)}, the samples in X")
-    check_generator(rng)
+    check_rng(rng)
     end = len(X) // batch_size * batch_size if drop_last else len(X)
     batches = (slice(start, start + batch_size) for start in range(0, end, batch_size))
     if not shuffle:

@@ -9,8 +9,8 @@ from cli.options import (
     OUTPUT_OPTIONS,
     POSITIVE_INT,
     TRAINING_OPTIONS,
+    Options,
     Parser,
-    option,
 )
 from cli.self_test import SelfTest
 from cli.training import (

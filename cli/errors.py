@@ -68,7 +68,7 @@ def finish_step_on_ctrl_c() -> Iterator[Callable[[], bool]]:
     Yields
     ------
     callable
-        Tells whether Ctrl-C was pressed; meant as `should_stop` of a trainer.
+        Tells whether Ctrl-C was pressed; for `after_step` of a trainer.
     """
     pressed = threading.Event()
     usual = signal.getsignal(signal.SIGINT)

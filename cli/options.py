@@ -10,8 +10,7 @@ from typing import Any, NoReturn
 
 import mnist
 from cli.errors import EXIT_ERROR, program
-
-Options = Mapping[str, Mapping[str, Any]]
+from utils import BATCH_SIZE, EPOCHS, PATIENCE, SEED
 
 
 def number_parser(
@@ -44,65 +43,49 @@ def number_parser(
     return parse
 
 
-def option(
-    kind: Callable[[str], Any],
-    default: object,
-    metavar: str | tuple[str, ...],
-    text: str,
-    shown: str = "%(default)s",
-    **more: Any,
-) -> dict[str, Any]:
-    """State an option as arguments of ``add_argument``.
-
-    Parameters
-    ----------
-    kind : callable
-        Turns the text that was given into a value.
-    default : object
-    metavar : str or tuple of str
-    text : str
-        What ``--help`` says, followed by the default.
-    shown : str
-        The default, if it does not speak for itself.
-    **more
-        Further arguments of ``add_argument``.
-    """
-    text += f" (default: {shown})"
-    return {"type": kind, "default": default, "metavar": metavar, "help": text, **more}
-
-
 POSITIVE_INT = number_parser(int, "an integer from 1 up", lambda value: value >= 1)
 NATURAL = number_parser(int, "an integer from 0 up", lambda value: value >= 0)
 POSITIVE = number_parser(float, "a finite number above 0", lambda value: 0 < value < math.inf)
 NON_NEGATIVE = number_parser(
     float, "a finite number from 0 up", lambda value: 0 <= value < math.inf
 )
-DIGIT = number_parser(int, "a digit from 0 to 9", lambda value: value in range(10))
+DIGIT = number_parser(int, "a digit from 0 to 9", lambda value: value in range(mnist.NUM_CLASSES))
+
+# Options by name, with the arguments of `Parser.add_argument`.
+Options = Mapping[str, Mapping[str, Any]]
 
 DATA_OPTIONS: Options = {
-    "--data-dir": option(
-        Path, mnist.DATA_DIR, "DIR", "folder of IDX files, plain or .gz", "the repository's MNIST"
-    ),
-    "--seed": option(NATURAL, 0, "N", "seed of everything random"),
+    "--data-dir": {
+        "type": Path,
+        "default": mnist.DATA_DIR,
+        "metavar": "DIR",
+        "help": "folder of IDX files, plain or .gz (default: the repository's MNIST)",
+    },
+    "--seed": {"type": NATURAL, "default": SEED, "help": "seed of everything random"},
     "--quiet": {"action": "store_true", "help": "print nothing but errors"},
 }
 TRAINING_OPTIONS: Options = {
-    "--epochs": option(POSITIVE_INT, 500, "N", "the most epochs to train"),
-    "--learning-rate": option(POSITIVE, None, "RATE", "step size of gradient descent"),
-    "--batch-size": option(POSITIVE_INT, 128, "N", "samples in a batch"),
-    "--patience": option(
-        POSITIVE_INT, 10, "N", "stop when the best validation loss is N validations old"
-    ),
+    "--epochs": {"type": POSITIVE_INT, "default": EPOCHS, "help": "the most epochs to train"},
+    "--learning-rate": {"type": POSITIVE, "metavar": "RATE", "help": "step size of the descent"},
+    "--batch-size": {"type": POSITIVE_INT, "default": BATCH_SIZE, "help": "samples in a batch"},
+    "--patience": {
+        "type": POSITIVE_INT,
+        "default": PATIENCE,
+        "help": "stop when the best validation loss is so many validations old",
+    },
 }
 OUTPUT_OPTIONS: Options = {
-    "--figures": option(Path, Path("figures"), "DIR", "folder for the figures"),
-    "--weights": option(Path, Path("weights"), "DIR", "folder for the trained weights"),
+    "--figures": {"type": Path, "default": "figures", "help": "folder for the figures"},
+    "--weights": {"type": Path, "default": "weights", "help": "folder for the trained weights"},
     "--show": {"action": "store_true", "help": "open the figures in windows, too"},
 }
 DIGITS_OPTION: Options = {
-    "--digits": option(
-        DIGIT, [2, 3], ("ONE", "ZERO"), "the digits of target 1 and target 0", "2 3", nargs=2
-    )
+    "--digits": {
+        "type": DIGIT,
+        "nargs": 2,
+        "metavar": ("ONE", "ZERO"),
+        "help": "the digits of target 1 and target 0",
+    }
 }
 
 
@@ -128,8 +111,16 @@ class Parser(argparse.ArgumentParser):
         super().__init__(program(), description=description, epilog=epilog, allow_abbrev=False)
         for group in groups:
             for name, arguments in group.items():
-                self.add_argument(name, **arguments)
-        self.set_defaults(**defaults)
+                default = defaults.get(name.lstrip("-").replace("-", "_"), arguments.get("default"))
+                self.add_argument(name, **{**arguments, "default": default})
+
+    def add_argument(self, *names: str, **arguments: Any) -> argparse.Action:
+        """Add an argument as ever, with its default at the end of its help."""
+        default, text = arguments.get("default"), arguments.get("help", "")
+        if default not in (None, argparse.SUPPRESS) and "(default" not in text:
+            shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+            arguments["help"] = f"{text} (default: {shown})"
+        return super().add_argument(*names, **arguments)
 
     def parse_args(self, *args: Any, **kwargs: Any) -> argparse.Namespace:  # type: ignore[override]
         """Parse the arguments."""

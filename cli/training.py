@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +13,6 @@ import numpy as np
 
 import mnist
 from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail
-from numerics.evaluation import evaluate
 from output.files import atomic_path, check_folder
 from output.numbers import number, printable
 from plots import add_note, house_style
@@ -70,7 +70,7 @@ def other_settings(args: argparse.Namespace) -> str:
     found = []
     for name, words in SETTINGS.items():
         value = getattr(args, name, None)
-        if value is not None and value != args.defaults[name]:
+        if value is not None and not np.array_equal(value, args.defaults[name]):
             if isinstance(value, Path):
                 text = value.resolve().name
             else:
@@ -206,7 +206,9 @@ def report_runs(
             print(printable(f"not the assignment's settings: {settings}"))
         print(format_table(trained), *(f"wrote {path}" for path in paths), sep="\n")
         for trainer in trained:
-            if trainer.best_loss > (start := loss_at_the_start(trainer)):
+            # All weights are zero at first, and all classes equally probable.
+            start = math.log(max(2, trainer.model.w.shape[1]))
+            if trainer.best_loss > start:
                 problem = f"validation loss never below the {number(start, '.4f')} of the start"
                 print(printable(f"note: {trainer.name}: {problem}"))
     for trainer in trainers.values():
@@ -240,9 +242,3 @@ def format_table(trainers: Sequence[BaseTrainer]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
-
-
-def loss_at_the_start(trainer: BaseTrainer) -> float:
-    """Compute the validation loss of the weights that every run starts from: zero."""
-    zero = [np.zeros_like(trainer.model.w)]
-    return float(evaluate(trainer.model, zero, trainer.X_val, trainer.Y_val, trainer.loss).item())

@@ -41,8 +41,8 @@ def load_split(
     ----------
     split : {"train", "t10k"}
         Training or test files: `{split}-images-idx3-ubyte` and `{split}-labels-idx1-ubyte`, each
-        plain or with `.gz` appended. The plain file is taken where both exist. Files with the names
-        of EMNIST's digits are taken, too, and their images turned upright.
+        plain or with `.gz` appended. The plain file is taken where both exist. Kaggle's names with
+        `.idx` are taken, too, and those of EMNIST's digits, whose images are turned upright.
     count : int, optional
         How many samples to load, at least 1. All of them by default.
     data_dir : path-like
@@ -86,14 +86,16 @@ def load_split(
 
 
 def find_file(split: str, ending: str, folder: Path) -> Path:
-    """Find the file of a split, under one of the four names that it may have."""
-    for name in (f"{split}-{ending}", f"{EMNIST_SPLITS[split]}-{ending}"):
+    """Find the file of a split, under one of the six names that it may have."""
+    usual = f"{split}-{ending}"
+    for name in (usual, usual.replace("-idx", ".idx"), f"{EMNIST_SPLITS[split]}-{ending}"):
         for path in (folder / name, folder / f"{name}.gz"):
-            if path.exists():
+            # Kaggle's archive has folders of the usual names beside its files.
+            if path.exists() and not path.is_dir():
                 return path
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: is no folder, expected one that holds four IDX files")
-    raise FileNotFoundError(f"{folder}: holds neither {split}-{ending} nor {split}-{ending}.gz")
+    raise FileNotFoundError(f"{folder}: holds neither {usual} nor {usual}.gz")
 
 
 def read_file(
@@ -133,7 +135,8 @@ def is_verified(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if f"{found}  {path.name}\n" not in (DATA_DIR / "SHA256SUMS").read_text(encoding="utf-8"):
+    name = path.name.replace(".idx", "-idx")
+    if f"{found}  {name}\n" not in (DATA_DIR / "SHA256SUMS").read_text(encoding="utf-8"):
         raise ValueError(
             f"{path}: SHA-256 is {found}, expected the one in SHA256SUMS; "
             "delete this file and restore it with `git checkout -- mnist`"

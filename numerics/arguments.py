@@ -25,7 +25,7 @@ def check_positive(name: str, value: float, *, whole: bool = False) -> None:
         raise ValueError(f"{name} is {value!r}; expected a positive number")
 
 
-def check_generator(rng: object) -> None:
+def check_rng(rng: object) -> None:
     """Raise a ValueError unless `rng` is a `numpy.random.Generator` or None."""
     if not isinstance(rng, np.random.Generator | None):
         raise ValueError(f"rng is {rng!r}; expected a numpy.random.Generator")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,11 @@ BLOCK_SIZE = 2500
 
 def evaluate(
     model: Any,
-    weights: Collection[Floats],
+    weights: Mapping[int, Floats],
     X: Floats,
     Y: NDArray,
     *measures: Callable[[NDArray, Floats], float],
-) -> NDArray[np.float64]:
+) -> list[dict[int, float]]:
     """Compute the mean of each measure over all samples, for each of several weights.
 
     One product with M weights side by side takes far less time than M products: it waits for the
@@ -31,7 +31,7 @@ def evaluate(
     ----------
     model : BinaryModel or SoftmaxModel
         Left as it is.
-    weights : collection of M ndarrays of shape (D, K), float
+    weights : mapping of step to ndarray of shape (D, K), float
     X : ndarray of shape (N, D), float
     Y : ndarray of shape (N, K)
     *measures : callable
@@ -39,14 +39,18 @@ def evaluate(
 
     Returns
     -------
-    ndarray of shape (len(measures), M)
+    list of dict
+        For each measure, ``{step: mean}``.
     """
+    if not weights:
+        return [{} for _ in measures]
     stack = copy.copy(model)
-    stack.w = stack_weights(weights)
+    stack.w = stack_weights(weights.values())
     sums = np.zeros((len(measures), len(weights)))
     for start in range(0, len(X), BLOCK_SIZE):
         X_block = X[start : start + BLOCK_SIZE]
         Y_block = np.asfortranarray(Y[start : start + BLOCK_SIZE])
         for m, outputs in enumerate(stack.forward(X_block)):
             sums[:, m] += [len(X_block) * measure(Y_block, outputs) for measure in measures]
-    return sums / len(X)
+    means = (sums / len(X)).tolist()
+    return [dict(zip(weights, values, strict=True)) for values in means]

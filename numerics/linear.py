@@ -99,6 +99,7 @@ def weight_gradient(X: Floats, errors: Floats) -> Floats:
     return product(errors.swapaxes(-1, -2), X).swapaxes(-1, -2)
 
 
+@np.errstate(all="ignore")  # Some BLAS builds raise flags for right results (numpy issue 28687).
 def product(A: Floats, B: Floats) -> Floats:
     """Compute ``A @ B`` for one matrix or a stack of them.
 

@@ -33,7 +33,7 @@ def make_parser() -> cli.Parser:
         help="folder for the PDF and the HTML page (default: the notebook's folder)",
     )
     text = "longest time for one cell; 0 means no limit"
-    parser.add_argument("--timeout", **cli.option(cli.NATURAL, 600, "SECONDS", text))
+    parser.add_argument("--timeout", type=cli.NATURAL, default=600, metavar="SECONDS", help=text)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
         "--no-execute",

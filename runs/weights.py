@@ -95,7 +95,7 @@ def load_weights(path: str | os.PathLike[str]) -> SavedWeights:
             if w.ndim != 2 or w.dtype.kind != "f" or not np.isfinite(w).all():
                 raise ValueError("w is no matrix of finite numbers")
             train_history, val_history = (
-                {quantity: read(arrays[f"{part}_{quantity}"]) for quantity in QUANTITIES}
+                {name: history_of(arrays[f"{part}_{name}"]) for name in QUANTITIES}
                 for part in ("train", "val")
             )
         # A dozen classes of exceptions, some with the advice to unpickle what NumPy does not know.
@@ -104,6 +104,6 @@ def load_weights(path: str | os.PathLike[str]) -> SavedWeights:
     return SavedWeights(w, settings, train_history, val_history)
 
 
-def read(rows: NDArray[np.float64]) -> dict[int, float]:
+def history_of(rows: NDArray[np.float64]) -> dict[int, float]:
     """Make one history out of an array of shape (n, 2)."""
     return {int(step): value for step, value in rows.tolist()}

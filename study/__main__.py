@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cli
 import mnist
-from cli import POSITIVE_INT, option
+from cli import POSITIVE_INT
 from output.files import check_folder
 from study import evidence, figures
 from study.engine import compute_all
@@ -15,16 +15,18 @@ from study.tasks import tasks_of_study
 
 SEEDS, EPOCHS, CONTINUED_EPOCHS = 20, 500, 400
 OTHER_OUTPUT = Path("study-evidence")
-OPTIONS = {
-    "--seeds": option(POSITIVE_INT, SEEDS, "N", "runs each"),
-    "--epochs": option(POSITIVE_INT, EPOCHS, "N", "the most epochs of a run"),
-    "--continued-epochs": option(
-        POSITIVE_INT, CONTINUED_EPOCHS, "N", "epochs of the runs without early stopping"
-    ),
+OPTIONS: cli.Options = {
+    "--seeds": {"type": POSITIVE_INT, "default": SEEDS, "help": "runs each"},
+    "--epochs": {"type": POSITIVE_INT, "default": EPOCHS, "help": "the most epochs of a run"},
+    "--continued-epochs": {
+        "type": POSITIVE_INT,
+        "default": CONTINUED_EPOCHS,
+        "help": "epochs of the runs without early stopping",
+    },
     "--data-dir": cli.DATA_OPTIONS["--data-dir"],
-    "--output": option(Path, None, "DIR", "folder for the tables", "see below"),
+    "--output": {"type": Path, "metavar": "DIR", "help": "folder for the tables (see below)"},
     "--figures": cli.OUTPUT_OPTIONS["--figures"],
-    "--cache": option(Path, Path(".study_cache"), "DIR", "folder for what is computed"),
+    "--cache": {"type": Path, "default": ".study_cache", "metavar": "DIR", "help": "for results"},
     "--quiet": cli.DATA_OPTIONS["--quiet"],
 }
 EPILOG = f"""A study that was stopped goes on where it was: what is in its cache is not computed
@@ -42,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = cli.Parser(__doc__, OPTIONS, epilog=EPILOG)
     where = parser.add_mutually_exclusive_group()
-    jobs = option(POSITIVE_INT, None, "N", "processes on this machine", "one for each core")
-    where.add_argument("--jobs", **jobs)
+    text = "processes on this machine (default: one for each core)"
+    where.add_argument("--jobs", type=POSITIVE_INT, help=text)
     where.add_argument("--scheduler", metavar="ADDRESS", help="use the workers of a Dask cluster")
     args = parser.parse_args(argv)
     settings = args.seeds, args.epochs, args.continued_epochs, args.data_dir.resolve()

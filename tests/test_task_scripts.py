@@ -122,7 +122,7 @@ def test_script_leaves_its_figures_and_weights(tmp_path, script, arguments):
 def test_tables_and_figures_name_the_settings_that_are_not_the_assignments(tmp_path, capsys):
     folders = ["--figures", str(tmp_path / "figures"), "--weights", str(tmp_path / "weights")]
     options = (cli.DIGITS_OPTION, cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
-    parser = cli.Parser("", *options, learning_rate=0.05)
+    parser = cli.Parser("", *options, digits=task2.DIGITS, learning_rate=task2.LEARNING_RATE)
     other = [
         "--digits",
         "4",
