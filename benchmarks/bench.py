@@ -162,6 +162,12 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
+def held_back() -> str:
+    """Name the environment variables that keep NumPy from the kernel that it would pick itself."""
+    names = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+    return ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
+
+
 def say(message: str) -> None:
     """Tell the user what is going on."""
     print(f"bench: {message}", file=sys.stderr, flush=True)
@@ -173,6 +179,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     if load > 0.5:
         say(f"other processes keep the machine busy (load {load:.1f}); do not trust the times")
+    if held_back():
+        say(f"NumPy is held back by {held_back()}; unset both together to measure its own kernel")
     if args.quick:
         plan = make_plan(num_epochs=1, images=GROWTH_IMAGES[:2])
     else:
@@ -200,7 +208,7 @@ def main() -> None:
 
     from benchmarks import results
 
-    for path in results.write(rounds, args.output, load):
+    for path in results.write(rounds, args.output, load, held_back()):
         say(f"wrote {path}")
 
 

@@ -26,6 +26,19 @@ def peak_memory() -> int:
     )
 
 
+def numpy_kernel() -> str:
+    """Name the library of NumPy's matrix products and the kernel that it uses on this processor."""
+    from threadpoolctl import threadpool_info
+
+    libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
+    # SciPy brings one of its own.
+    own = [info for info in libraries if "numpy" in info["filepath"]] or libraries
+    return " and ".join(
+        f"{info['internal_api']} {info['version']}, {info.get('architecture', 'unknown kernel')}"
+        for info in own
+    )
+
+
 def train(trainer: Any, num_epochs: int) -> Measurement:
     """Train by a trainer of the project."""
     start = time.perf_counter()
@@ -173,7 +186,7 @@ def main(argv: Sequence[str]) -> None:
     numpy_memory = peak_memory()
     measured = MEASUREMENTS[argv[0]](**json.loads(argv[1] if len(argv) > 1 else "{}"))
     memory = {"numpy_memory": numpy_memory, "peak_memory": peak_memory()}
-    print(json.dumps({**measured, **memory, "numpy": np.__version__}))
+    print(json.dumps({"kernel": numpy_kernel(), **measured, **memory, "numpy": np.__version__}))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_info
-
 from output.files import atomic_path
 from plots import house_style
 
@@ -161,20 +159,34 @@ def growth_table(rounds: Sequence[Round]) -> str:
     return table([*headings, "training, s", "peak, MB", "limit, MB"], rows)
 
 
-def machine() -> str:
-    """Describe the machine and the versions."""
+def summary(rounds: Sequence[Round]) -> str:
+    """Say in four lines what the README says about speed."""
+    run = rounds[0]["project"]
+    seconds = statistics.median(each(rounds, "project", "seconds"))
+    jax, torch, numpy, bare = (
+        f"{statistics.median(ratios(rounds, name, 'seconds')):.2f}"
+        for name in ("jax", "torch", "numpy", "floor in slices")
+    )
+    return f"""\
+The softmax run without a penalty, {run["stop_step"] + 1} steps, takes {seconds:.2f} s on
+{os.cpu_count()} cores (NumPy with {run["kernel"]}). For the same batches, updates and
+validations JAX takes {jax} times as long, PyTorch {torch} times, plain NumPy in float64
+{numpy} times; the bare gathers and products of this run take {bare} of its time."""
+
+
+def machine(rounds: Sequence[Round], held_back: str) -> str:
+    """Describe the machine, the versions, and the kernel of each side."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()
         names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
         model = names[0] if names else model
-    libraries = [
-        f"{info['internal_api']} {info['version']} ({info.get('architecture', 'unknown')},"
-        f" {info['num_threads']} threads)"
-        for info in threadpool_info()
-        if info["user_api"] == "blas" and "numpy" in info["filepath"]
-    ]
+    sides: dict[str, list[str]] = {}
+    for name, label in ROWS.items():
+        if name not in FLOORS:
+            sides.setdefault(rounds[0][name]["kernel"], []).append(label.strip("*"))
+    kernels = "; ".join(f"{kernel} ({', '.join(labels)})" for kernel, labels in sides.items())
     variables = [
         f"{name}={value}" for name, value in os.environ.items() if name.endswith("_NUM_THREADS")
     ]
@@ -183,13 +195,14 @@ def machine() -> str:
             f"- {model}, {os.cpu_count()} cores; {platform.system()} {platform.machine()}",
             f"- Python {platform.python_version()}, "
             + ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES),
-            f"- NumPy's products: {', '.join(libraries) or 'unknown'}; environment:"
+            f"- Kernels of the matrix products: {kernels}",
+            f"- NumPy picks its kernel {f'under **{held_back}**' if held_back else 'itself'};"
             f" {', '.join(variables) or 'no thread limits'}",
         ]
     )
 
 
-def document(rounds: Sequence[Round], load: float) -> str:
+def document(rounds: Sequence[Round], load: float, held_back: str) -> str:
     """Write the text of ``results.md``."""
     run = rounds[0]["project"]
     tasks = [measured["tasks"] for measured in rounds]
@@ -220,7 +233,9 @@ def document(rounds: Sequence[Round], load: float) -> str:
 `make bench` has written this file. Rounds: {len(rounds)}; each number is the median of the rounds,
 with the smallest and the largest in parentheses. A ratio compares two processes of the same round.
 
-{machine()}
+{summary(rounds)}
+
+{machine(rounds, held_back)}
 - {datetime.datetime.now(datetime.UTC):%Y-%m-%d}; load of the machine before the start: {load:.2f}
 
 ## The softmax run
@@ -311,7 +326,7 @@ def draw(rounds: Sequence[Round]) -> Any:
 
 
 @house_style()
-def write(rounds: Sequence[Round], folder: Path, load: float) -> list[Path]:
+def write(rounds: Sequence[Round], folder: Path, load: float, held_back: str) -> list[Path]:
     """Write the table and the figure.
 
     Parameters
@@ -321,6 +336,8 @@ def write(rounds: Sequence[Round], folder: Path, load: float) -> list[Path]:
     folder : pathlib.Path
     load : float
         How busy the machine was before the first round.
+    held_back : str
+        What keeps NumPy from the kernel that it would pick itself.
 
     Returns
     -------
@@ -329,7 +346,7 @@ def write(rounds: Sequence[Round], folder: Path, load: float) -> list[Path]:
     """
     files = [folder / "results.md", folder / "results.svg"]
     with atomic_path(files[0]) as temporary:
-        temporary.write_text(document(rounds, load), encoding="utf-8")
+        temporary.write_text(document(rounds, load, held_back), encoding="utf-8")
     with atomic_path(files[1]) as temporary:
         draw(rounds).savefig(temporary, metadata={"Date": None})
     return files

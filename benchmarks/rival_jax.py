@@ -88,6 +88,7 @@ def train(
     return np.asarray(best_w).T, {
         "seconds": seconds,
         "compile_seconds": compile_seconds,
+        "kernel": "XLA's own",
         "stop_step": step,
         **validations.summary(),
     }

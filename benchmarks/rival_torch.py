@@ -61,6 +61,8 @@ def train(
     return np.ascontiguousarray(best_w.numpy().T), {
         "seconds": seconds,
         "compile_seconds": 0.0,
+        # threadpoolctl sees no library that is linked into another one.
+        "kernel": f"oneMKL, {torch.backends.cpu.get_cpu_capability()}",
         "stop_step": step,
         **validations.summary(),
     }

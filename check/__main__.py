@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # An IDE runs the file, not the module.
 
 import cli
 from check import CHECKS, COURSE_MODULES, FULL, WIDTH

@@ -85,6 +85,7 @@ def run_process(folder: Path, checks: Sequence[str], timeout: float) -> tuple[li
         environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
         environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary)
         environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", JOURNAL: str(journal)}
+        environment.pop("PYTHONOPTIMIZE", None)  # It would leave out what the checks assert.
         process = subprocess.Popen(
             command,
             cwd=temporary,

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # An IDE runs the file, not the module.
+
 import numpy as np
 from numpy.typing import NDArray
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # An IDE runs the file, not the module.
 
 import nbformat
 import pypandoc

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
 
 import numpy as np
 import pytest
 
 import task3
-from benchmarks import bench, common, floor
+from benchmarks import bench, common, floor, measure, results
 
 SETTINGS = {"learning_rate": 0.01, "batch_size": 32, "patience": 3, "seed": 4}
 
@@ -61,7 +62,6 @@ def test_a_rival_that_did_other_work_is_refused(rival, change):
 
 
 def test_ratios_compare_within_a_round():
-    results = pytest.importorskip("benchmarks.results")
     rounds = [
         {"project": {"seconds": project}, "jax": {"seconds": jax}}
         for project, jax in [(1.0, 2.0), (10.0, 20.0), (2.0, 6.0)]
@@ -69,6 +69,45 @@ def test_ratios_compare_within_a_round():
     ratios = results.ratios(rounds, "jax", "seconds")
     assert ratios == [2, 2, 3]
     assert results.median_and_range(ratios) == "2.00 (2.00 … 3.00)"
+
+
+def test_the_summary_has_medians_within_a_round_and_the_kernel():
+    names = ("project", "jax", "torch", "numpy", "floor in slices")
+    run = {"kernel": "openblas 1.2, Haswell", "stop_step": 8339}
+    rounds = [
+        {name: run | {"seconds": value} for name, value in zip(names, seconds, strict=True)}
+        for seconds in [(2, 3, 8, 10, 1), (18, 36, 63, 99, 13.5), (1, 4, 3, 5, 1)]
+    ]
+    text = " ".join(results.summary(rounds).split())
+    for words in (
+        "8340 steps, takes 2.00 s",
+        "NumPy with openblas 1.2, Haswell",
+        "JAX takes 2.00 times as long, PyTorch 3.50 times, plain NumPy in float64 5.00 times",
+        "take 0.75 of its time",
+    ):
+        assert words in text
+
+
+def test_each_side_is_named_with_its_kernel_and_what_holds_it_back(monkeypatch):
+    kernels = {name: {"kernel": "openblas 1.2, Haswell"} for name in results.ROWS}
+    rounds = [kernels | {"torch": {"kernel": "oneMKL, AVX512"}}]
+    monkeypatch.setattr(results, "PACKAGES", ())
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    monkeypatch.delenv("OPENBLAS_L2_SIZE", raising=False)
+    text = results.machine(rounds, bench.held_back())
+    assert (
+        "Haswell (this project, JAX, straightforward NumPy, float64, scikit-learn, lbfgs)" in text
+    )
+    assert "AVX512 (PyTorch)" in text
+    assert "NumPy picks its kernel itself" in text
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("OPENBLAS_L2_SIZE", "512")
+    text = results.machine(rounds, bench.held_back())
+    assert "under **OPENBLAS_CORETYPE=Haswell, OPENBLAS_L2_SIZE=512**" in text
+
+
+def test_the_kernel_of_numpys_products_is_named():
+    assert re.fullmatch(r"\w+ [\w.]+, \w+", measure.numpy_kernel())
 
 
 @pytest.mark.parametrize(

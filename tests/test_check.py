@@ -153,7 +153,8 @@ def test_a_failure_says_what_was_called_what_came_back_and_what_was_expected(fou
     assert returned.removeprefix("array of shape (1,): ") == expected
 
 
-def test_our_own_solution_passes_every_check():
+def test_our_own_solution_passes_every_check_even_where_python_leaves_out_assertions(monkeypatch):
+    monkeypatch.setenv("PYTHONOPTIMIZE", "1")
     process = run_python("check", ".", "--full")
     assert process.stderr == ""
     *lines, total = process.stdout.splitlines()

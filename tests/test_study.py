@@ -215,7 +215,7 @@ def test_a_machine_whose_processes_cannot_share_a_lock_is_an_error(monkeypatch, 
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(engine.multiprocessing, "Lock", no_lock)
-    with pytest.raises(OSError, match="^no shared memory in /dev/shm: Read-only"):
+    with pytest.raises(OSError, match=r"^no shared memory in /dev/shm: Read-only"):
         engine.compute_all(TINY[:1], tmp_path)
 
 
