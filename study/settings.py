@@ -10,18 +10,18 @@ import mnist
 import task2
 import task3
 import task4
-import trainer
+import utils
 
 # By the names of the notebook's first cells.
 ASSIGNMENT: Mapping[str, Any] = {
     "DIGITS": task2.DIGITS,
     "LOGISTIC_LEARNING_RATE": task2.LEARNING_RATE,
     "SOFTMAX_LEARNING_RATE": task3.LEARNING_RATE,
-    "BATCH_SIZE": trainer.BATCH_SIZE,
-    "PATIENCE": trainer.PATIENCE,
-    "EPOCHS": trainer.EPOCHS,
+    "BATCH_SIZE": utils.BATCH_SIZE,
+    "PATIENCE": utils.PATIENCE,
+    "EPOCHS": utils.EPOCHS,
     "LAMBDAS": task4.LAMBDAS,
-    "SEED": trainer.SEED,
+    "SEED": utils.SEED,
     "DATA_DIR": mnist.DATA_DIR,
 }
 
