@@ -23,7 +23,8 @@ def number(value: float, spec: str = "") -> str:
     Returns
     -------
     str
-        With a proper minus: ``−0.07``, ``1038``, ``20 000``, ``97.60 %``, ``7.8 × 10⁻⁹``; a dash for NaN.
+        With a proper minus: ``−0.07``, ``1038``, ``20 000``, ``97.60 %``, ``7.8 × 10⁻⁹``; a dash
+        for NaN.
     """
     if value != value:
         return "–"

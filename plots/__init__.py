@@ -218,8 +218,8 @@ def figure_val_accuracies_by_lambda(
             end = list(trainer.val_history["accuracy"].items())[-1]
             if axes is whole or abs(end[1] - middle) < 0.01:
                 label_end(axes, *end, trainer.name)
-        axes.set_ylabel("validation accuracy")
         axes.margins(x=0.13)
+    figure.supylabel("validation accuracy", fontsize="medium")
     number_steps(whole)
     whole.set_xlabel(STEPS)
     mark_cut_short(figure, trainers)

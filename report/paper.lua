@@ -32,7 +32,7 @@ local function keep_together(doc)
     local before, after = doc.blocks[i - 1] or {}, doc.blocks[i + 1] or {}
     local is_answer = block.t == "Para" and before.t == "Header" and shown[after.t]
     local stays = is_answer or shown[block.t] and after.t == "Para"
-    if stays then blocks:insert(pandoc.RawBlock("typst", "#block(sticky: true)[")) end
+    if stays then blocks:insert(pandoc.RawBlock("typst", "#block(sticky: true, width: 100%)[")) end
     blocks:insert(block)
     if stays then blocks:insert(pandoc.RawBlock("typst", "]")) end
   end

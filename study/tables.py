@@ -63,10 +63,10 @@ def gradient_checks(checks: Iterable[tuple[str, int, float]]) -> pd.DataFrame:
 def kept_and_last(trainer: BaseTrainer) -> pd.DataFrame:
     """Tabulate the validations at the step that was kept and at the end of a run."""
     losses = trainer.val_history["loss"]
-    steps = {"lowest validation loss": trainer.best_step, trainer.ended: max(losses)}
+    steps = {"the lowest loss": trainer.best_step, trainer.ended: max(losses)}
     rows = [
         {
-            "task 2d": what,
+            "validation": what,
             "step": step,
             "epoch": step // trainer.batches_per_epoch,
             "validation loss": losses[step],
@@ -140,12 +140,12 @@ def halves(trainer: BaseTrainer) -> pd.DataFrame:
     train, val = trainer.train_history, trainer.val_history
     middle = min(val["loss"], key=lambda step: abs(step - trainer.stop_step / 2))
     rows = []
-    for when, step in (("half time", middle), ("end", trainer.stop_step)):
+    for when, step in (("half time", middle), ("its end", trainer.stop_step)):
         train_accuracy = single_runs.mean_near(train["accuracy"], step)
         val_accuracy = single_runs.mean_near(val["accuracy"], step)
         rows.append(
             {
-                "task 3d": when,
+                "the run at": when,
                 "step": step,
                 "training accuracy": train_accuracy,
                 "validation accuracy": val_accuracy,
@@ -233,9 +233,9 @@ def without_early_stopping(kept_steps: Mapping[str, int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def points(mean: float, low: float, high: float, spec: str = "+.2f") -> str:
+def points(mean: float, low: float, high: float, spec: str = "+.2f", unit: str = "") -> str:
     """Write a difference with its interval: ``−0.07 (−0.13 to −0.01)``."""
-    return f"{number(mean, spec)} ({number(low, spec)} to {number(high, spec)})"
+    return f"{number(mean, spec)}{unit} ({number(low, spec)} to {number(high, spec)})"
 
 
 def orders(trainer: BaseTrainer) -> pd.DataFrame:
@@ -247,40 +247,37 @@ def orders(trainer: BaseTrainer) -> pd.DataFrame:
         The report's run without shuffling, in the order of the file.
     """
     accuracy, length = trainer.val_history["accuracy"], trainer.batches_per_epoch
-    kept = summary(trainer)
-    # Column of the evidence, unit, format, the value of the report's run.
-    measures = {
-        "share that repeats each epoch, %": ("periodicity", 100, ".0f"),
-        "mean change, points": ("mean_change", 100, ".2f"),
-        "deepest dip, points": ("deepest_dip", 100, ".2f"),
-        "last step": ("stop_step", 1, ".0f"),
-        "training accuracy, %": ("train_accuracy", 100, ".2f"),
-        "validation accuracy, %": ("val_accuracy", 100, ".2f"),
-    }
-    of_file = {
+    of_file = summary(trainer) | {
         "periodicity": fluctuations.epoch_periodicity(accuracy, length),
         "mean_change": fluctuations.mean_absolute_change(accuracy, length),
         "deepest_dip": fluctuations.deepest_dip(accuracy, length),
-        **kept,
     }
-    table = evidence.read_table("runs")
-    table = table[table.configuration.isin([SHUFFLED, UNSHUFFLED])]
-    table = table.pivot(index="seed", columns="configuration")
+    # By the columns of the evidence.
+    names = {
+        "periodicity": "share that repeats each epoch",
+        "mean_change": "mean change of the accuracy",
+        "deepest_dip": "deepest dip of the accuracy",
+        "stop_step": "last step",
+        "train_accuracy": "training accuracy",
+        "val_accuracy": "validation accuracy",
+    }
+    table = evidence.read_table("runs").pivot(
+        index=["block", "seed"], columns="configuration", values=list(names)
+    )
     rows = []
-    for what, (column, unit, spec) in measures.items():
-        fixed, shuffled = (unit * table[column, name] for name in (UNSHUFFLED, SHUFFLED))
-        change = (shuffled - fixed).dropna()
-        low, high = statistics.seed_interval(change.to_numpy())
-        rows.append(
-            {
-                "runs of task 2": what,
-                "order of the file": number(unit * of_file[column], spec),
-                "fixed orders": number(fixed.mean(), spec),
-                "shuffled": number(shuffled.mean(), spec),
-                "shuffled minus fixed": points(change.mean(), low, high, f"+{spec}"),
-            }
+    for column, name in names.items():
+        fixed, shuffled = table[column, UNSHUFFLED], table[column, SHUFFLED]
+        factor, spec, unit = (
+            (1, ".0f", "steps") if column == "stop_step" else (100, ".2%", "points")
         )
-    return pd.DataFrame(rows)
+        change = (factor * (shuffled - fixed)).dropna()
+        low, high = statistics.seed_interval(change.to_numpy())
+        values = [of_file[column], fixed.mean(), shuffled.mean()]
+        cells = [number(value, spec) for value in values]
+        cells.append(points(change.mean(), low, high, f"+{spec}".replace("%", "f"), f" {unit}"))
+        rows.append([name, *cells])
+    headings = ["runs of task 2", "order of the file", "fixed orders", "shuffled"]
+    return pd.DataFrame(rows, columns=[*headings, "shuffled minus fixed"])
 
 
 def minimum_and_end() -> pd.DataFrame:
