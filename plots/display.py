@@ -98,19 +98,21 @@ class Picture:
         return self.alt
 
     @house_style()
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str | bytes]:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str | bytes], dict[str, Any]]:
         # Files without a date: the same figure gives the same bytes.
         svg, pdf, png = io.StringIO(), io.BytesIO(), io.BytesIO()
         self.figure.savefig(svg, format="svg", metadata={"Date": None})
         self.figure.set_layout_engine("none")  # The layout of the first serves all three.
         self.figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
         self.figure.savefig(png, format="png", dpi=DOTS_PER_INCH)
-        return {
+        images = {
             "image/svg+xml": svg.getvalue(),
             "application/pdf": pdf.getvalue(),
             "image/png": with_few_colors(png),
-            "text/plain": self.alt,
         }
+        # On a screen as large as the others: its pixels are twice as fine.
+        size = {"image/png": {"width": round(96 * self.figure.get_figwidth())}}
+        return {**images, "text/plain": self.alt}, size
 
 
 class Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ ASSIGNMENT: Mapping[str, Any] = {
 }
 
 
+def numbers(value: Any) -> tuple[float, ...]:
+    """Read several numbers: as a tuple or list, or as the text that ``papermill -p`` hands over."""
+    return tuple(ast.literal_eval(value) if isinstance(value, str) else value)
+
+
 def others_than_assigned(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """Pick the settings that are not the assignment's.
 
@@ -36,9 +42,7 @@ def others_than_assigned(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """
 
     def plain(value: Any) -> Any:
-        if isinstance(value, str | Path):
-            return Path(value).resolve()
-        return tuple(value) if isinstance(value, list) else value
+        return Path(value).resolve() if isinstance(value, str | Path) else value
 
     return {
         name: namespace[name]

@@ -207,21 +207,21 @@ def accuracies(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
 # --- of the stored evidence ------------------------------------------------------------------
 
 
-def without_early_stopping(kept_steps: Mapping[str, int]) -> pd.DataFrame:
+def without_early_stopping(*kept_steps: int) -> pd.DataFrame:
     """Tabulate the validation losses of the continued runs: medians of 25 validations each.
 
     Parameters
     ----------
-    kept_steps : mapping of str to int
-        The step that early stopping keeps, by configuration.
+    *kept_steps : int
+        The step that early stopping keeps, of the two runs of task 2 and of that of task 3.
     """
     names = {UNSHUFFLED: "not shuffled", SHUFFLED: "shuffled", UNPENALISED: "softmax, λ = 0"}
     histories, rows = evidence.read_histories(), []
-    for configuration, kept in kept_steps.items():
+    for (configuration, name), kept in zip(names.items(), kept_steps, strict=True):
         curve = single_runs.smooth(histories[configuration].val_loss)
         rows.append(
             {
-                "run": names[configuration],
+                "run": name,
                 "kept step": kept,
                 "its loss": curve[kept],
                 "lowest around step": curve.idxmin(),

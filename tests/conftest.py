@@ -11,12 +11,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
+import nbformat
 import numpy as np
 import pytest
 
 import task2
 import task3
+from report.notebook import execute
 from utils import Data
+
+ROOT = Path(task2.__file__).parent
 
 # A shell starts programs in the background with Ctrl-C ignored, and they pass that on. The tests
 # of Ctrl-C need it.
@@ -36,6 +40,17 @@ def binary_data() -> Data:
 @pytest.fixture(scope="session")
 def full_data() -> Data:
     return read_only(task3.load_data())
+
+
+@pytest.fixture(scope="session")
+def executed_report() -> nbformat.NotebookNode:
+    """Execute report.ipynb from scratch."""
+    notebook = nbformat.read(ROOT / "report.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
+    execute(notebook, ROOT, timeout=100)
+    return notebook
 
 
 def read_only(data: Data) -> Data:

@@ -1,4 +1,4 @@
-"""The notebook executes, and what is stored in it is what a fresh execution gives."""
+"""The notebook executes, what is stored in it is what a fresh execution gives, and it is a document."""
 
 from __future__ import annotations
 
@@ -37,7 +37,14 @@ HEADINGS = [
     "### Task 4c)",
     "### Task 4d)",
     "### Task 4e)",
-    "## Verification",
+    "## Beyond the questions",
+    "### What early stopping saves and costs",
+    "### Where the dips come from",
+    "### Shuffling over twenty orders",
+    "### Overfitting, later",
+    r"### Is the effect of $\lambda$ noise?",
+    "### Trained to the end",
+    "### What the noise of the last steps costs",
 ]
 FIGURES = 11
 POWERS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
@@ -47,16 +54,6 @@ NUMBER = re.compile(r"[-+−]?\d+(?:\u202f\d{3})*(?:\.\d+)?(?: × 10[⁻⁰¹²�
 @pytest.fixture(scope="module")
 def stored():
     return nbformat.read(ROOT / "report.ipynb", as_version=4)
-
-
-@pytest.fixture(scope="module")
-def fresh(stored):
-    notebook = copy.deepcopy(stored)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = []
-    execute(notebook, ROOT, timeout=100)
-    return notebook
 
 
 def code_cells(notebook):
@@ -77,9 +74,12 @@ def value_of(text):
     return float(digits) * 10.0 ** int(exponent.translate(POWERS) or 0)
 
 
+# --- what is stored is what the code gives ---------------------------------------------------
+
+
 def assert_same_text(found, expected):
     """Compare words exactly, and numbers as processors that round differently allow."""
-    assert NUMBER.sub("#", found) == NUMBER.sub("#", expected)
+    assert NUMBER.sub("#", found).split() == NUMBER.sub("#", expected).split()
     for number, other in zip(NUMBER.findall(found), NUMBER.findall(expected), strict=True):
         value, wanted = value_of(number), value_of(other)
         if 0 < abs(wanted) < 1e-6:
@@ -92,62 +92,25 @@ def assert_same_text(found, expected):
             )
 
 
-def test_a_fresh_execution_gives_the_stored_text_number_by_number(stored, fresh):
+def test_a_fresh_execution_gives_the_stored_outputs_number_by_number(stored, executed_report):
     numbers = 0
-    for stored_cell, fresh_cell in zip(code_cells(stored), code_cells(fresh), strict=True):
+    for stored_cell, fresh_cell in zip(
+        code_cells(stored), code_cells(executed_report), strict=True
+    ):
         stored_texts, fresh_texts = texts_of(stored_cell), texts_of(fresh_cell)
         assert len(stored_texts) == len(fresh_texts)
         for found, expected in zip(fresh_texts, stored_texts, strict=True):
             assert_same_text(found, expected)
             numbers += len(NUMBER.findall(expected))
-    assert numbers > 150
+    assert numbers > 250
 
 
-def test_a_fresh_execution_gives_as_many_figures_as_are_stored(stored, fresh):
+def test_a_fresh_execution_gives_as_many_figures_as_are_stored(stored, executed_report):
     def kinds(notebook):
         return [[sorted(output.data) for output in cell.outputs] for cell in code_cells(notebook)]
 
-    assert kinds(fresh) == kinds(stored)
+    assert kinds(executed_report) == kinds(stored)
     assert sum("image/svg+xml" in kind for cell in kinds(stored) for kind in cell) == FIGURES
-
-
-# One small picture instead of three.
-SHOW_LESS = """
-import plots.display
-
-def show_figure(number, figure, caption, alt):
-    savefig = figure.savefig
-    figure.savefig = lambda file, format, **_: format == "png" and savefig(file, dpi=40)
-    plots.display.show_figure(number, figure, caption, alt)
-"""
-
-
-def test_other_settings_give_a_report_and_each_cell_can_be_run_again(stored):
-    notebook = copy.deepcopy(stored)
-    settings = notebook.cells[1]
-    for name, value in (("DIGITS", "(4, 9)"), ("LAMBDAS", "(0.1,)"), ("EPOCHS", "5")):
-        settings.source, changes = re.subn(
-            rf"^{name} = .*$", f"{name} = {value}", settings.source, flags=re.MULTILINE
-        )
-        assert changes == 1
-    cells = code_cells(notebook)
-    for cell in cells:
-        # The gradient has tests of its own.
-        cell.source = cell.source.replace("CHECKED_IMAGES = 20", "CHECKED_IMAGES = 2")
-    for cell in cells:
-        cell.outputs = []
-    notebook.cells = [copy.deepcopy(cell) for cell in cells for _ in range(2)]
-    notebook.cells.insert(4, nbformat.v4.new_code_cell(SHOW_LESS))
-    execute(notebook, ROOT, timeout=100)
-    del notebook.cells[4]
-    for first, again in zip(notebook.cells[::2], notebook.cells[1::2], strict=True):
-        assert [output.data for output in first.outputs] == [o.data for o in again.outputs]
-    text = "\n".join(text for cell in notebook.cells for text in texts_of(cell))
-    assert "tell a 4 (target 1) from a 9 (target 0)" in text
-    assert "These are not the assignment's settings" in text
-    assert "Early stopping does not end this run" in text
-    # Nothing of the study, whose runs had other settings.
-    assert not re.search("held-out|1038|seeds|minimum of", text, flags=re.IGNORECASE)
 
 
 def test_a_changed_number_would_be_found():
@@ -161,31 +124,201 @@ def test_a_changed_number_would_be_found():
             assert_same_text(wrong, "step 1038 of 33, 97.90 %")
 
 
+# --- a document with code --------------------------------------------------------------------
+
+
 def test_the_headings_are_the_assignments_in_their_order(stored):
     markdown = "\n".join(cell.source for cell in stored.cells if cell.cell_type == "markdown")
     assert re.findall(r"^#+ .*$", markdown, flags=re.MULTILINE) == HEADINGS
 
 
-def test_no_number_of_the_runs_is_typed_into_the_text(stored):
-    """The text cells hold formulas, the setting and names; results come from code."""
-    allowed = {"0", "1", "2", "255", "785th"}
+def words_of(text):
+    return re.findall(r"[A-Za-z]{2,}", text)
+
+
+def without_formulas(text):
+    return re.sub(r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`", " ", text, flags=re.S)
+
+
+def sentences_in(source):
+    """List the strings of several words that are no caption, description or heading of a table."""
+    shown = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "show_figure"
+    ]
+    captions = {id(inner) for call in shown for inner in ast.walk(call)}
+    return [
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if id(node) not in captions and len(words_of(node.value)) > 2
+    ]
+
+
+def test_prose_is_in_markdown_cells(stored):
+    in_markdown = sum(
+        len(words_of(without_formulas(cell.source)))
+        for cell in stored.cells
+        if cell.cell_type == "markdown"
+    )
+    in_code = sum(
+        len(words_of(sentence))
+        for cell in code_cells(stored)
+        for sentence in sentences_in(cell.source)
+    )
+    assert in_markdown > 1500
+    assert in_code < 0.05 * in_markdown
+    assert sentences_in('show_table(x)\ntext = f"the run ends at {step}"') == ["the run ends at "]
+
+
+def test_code_cells_are_short_and_open(stored):
+    lines = [
+        sum(bool(line.strip()) for line in cell.source.split("\n")) for cell in code_cells(stored)
+    ]
+    assert max(lines) <= 15
+    assert sum(lines) <= 400
     for cell in stored.cells:
-        if cell.cell_type == "markdown":
-            text = re.sub(r"\$\$.*?\$\$|\$.*?\$|`.*?`|^#.*?$", "", cell.source, flags=re.S | re.M)
-            numbers = set(re.findall(r"(?<![\w.])\d[\w.]*\b", text))
-            assert {n for n in numbers if not re.fullmatch(r"\d[a-e]", n)} <= allowed, cell.source
+        assert "source_hidden" not in cell.metadata.get("jupyter", {})
+        # XeLaTeX has no other characters in its listings.
+        assert cell.cell_type == "markdown" or cell.source.isascii(), cell.source
 
 
-def test_no_number_of_the_runs_is_typed_into_the_code(stored):
-    """The sentences in the code get their numbers from it, but for the course's own words."""
-    # The targets, a level of confidence, one of significance, a licence.
-    allowed = {"0", "1", "95", "0.05", "3.0"}
-    for cell in code_cells(stored):
-        for node in ast.walk(ast.parse(cell.source)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                text = re.sub(r"\$.*?(?:\$|$)|\b[Tt]asks? \d\w?|[Ff]igure \d+", "", node.value)
-                numbers = set(re.findall(r"(?<![\w.{])\d[\d.]*(?<!\.)", text))
-                assert not re.search("[a-z]{3}", text) or numbers <= allowed, node.value
+def markdown_by_task(stored):
+    """Give the Markdown of each task below its heading, and whether code stands before it."""
+    tasks, name = {}, None
+    for cell in stored.cells:
+        if cell.cell_type == "code":
+            if name:
+                tasks[name].append(None)
+            continue
+        for piece in re.split(r"(?m)^(?=#+ )", cell.source):
+            heading, _, rest = piece.partition("\n")
+            if heading.startswith("#"):
+                name = heading.lstrip("# ").removeprefix("Task ").rstrip(")")
+                tasks[name] = []
+                piece = rest
+            if name and piece.strip():
+                tasks[name].append(piece.strip())
+    return tasks
+
+
+def test_answers_come_first_and_are_short(stored):
+    tasks = markdown_by_task(stored)
+    for task in ("2d", "2e", "3d", "4b", "4d", "4e"):
+        answer, figure, *rest = tasks[task]
+        assert re.fullmatch(r"\*\*[^*\n]+\.\*\*", answer), task
+        assert figure is None, task
+        text = " ".join(filter(None, rest))
+        assert 60 <= len(re.sub(r"\$\$.*?\$\$", "", text, flags=re.S).split()) <= 150, task
+        assert 2 <= len(set(numbers_of(re.sub(r"\$.*?\$", "", text, flags=re.S)))) <= 6, task
+    for task in ("2b", "2c", "3b", "3c", "4c"):
+        figure, text = tasks[task]
+        assert figure is None
+        assert 1 <= len(re.findall(r"[.?](?:\s|$)", text)) <= 3, task
+    beyond = list(tasks)[list(tasks).index("Beyond the questions") :]
+    text = " ".join(piece for name in beyond for piece in tasks[name] if piece)
+    assert len(text.split()) <= 1200
+    # The answers refer to each of its sections by name.
+    answers = " ".join(
+        piece for name in tasks if name not in beyond for piece in tasks[name] if piece
+    )
+    referred = set(re.findall(r"\*([^*]+)\*", answers)) & set(beyond)
+    assert set(beyond[1:]) - referred <= {"What the noise of the last steps costs"}
+
+
+# --- numbers ---------------------------------------------------------------------------------
+
+REFERENCES = r"[Tt]asks? \d\w?(?:(?:, | and )\d\w)*|[Ff]igures? \d+|`[^`]*`|\b[a-z]+\d+\b"
+
+
+def numbers_of(text):
+    """List the numbers of a text, without those of displayed formulas and of references."""
+    text = re.sub(rf"\$\$.*?\$\$|^#.*?$|{REFERENCES}", " ", text, flags=re.S | re.M)
+    return [n.replace("\u202f", "") for n in re.findall(r"\d[\d\u202f]*(?:\.\d+)?", text)]
+
+
+def numbers_without_an_output(notebook):
+    """Find the numbers of Markdown cells that stand in no output above them, with their cells."""
+    printed, missing = set(), []
+    for position, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type == "code":
+            for output in cell.outputs:
+                printed |= set(numbers_of(output.get("data", {}).get("text/plain", "")))
+            continue
+        text = cell.source
+        if r"\blacksquare" in text:  # A derivation.
+            text = re.sub(r"\$[^$]*\$", " ", text)
+        missing += [(position, number) for number in numbers_of(text) if number not in printed]
+    return missing
+
+
+def test_every_number_in_the_text_stands_in_an_output_above_it(stored):
+    assert numbers_without_an_output(stored) == []
+    typed = [
+        number
+        for cell in stored.cells
+        if cell.cell_type == "markdown"
+        for number in numbers_of(cell.source)
+    ]
+    assert len(typed) > 60
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"), [("step 978", "step 979"), ("90.38 %", "90.37 %"), ("21.6", "21.5")]
+)
+def test_a_number_without_an_output_is_named_with_its_cell(stored, right, wrong):
+    notebook = copy.deepcopy(stored)
+    [position] = [
+        number
+        for number, cell in enumerate(notebook.cells, start=1)
+        if cell.cell_type == "markdown" and right in cell.source
+    ]
+    cell = notebook.cells[position - 1]
+    cell.source = cell.source.replace(right, wrong)
+    assert numbers_without_an_output(notebook) == [(position, numbers_of(wrong)[0])]
+
+
+# --- other settings --------------------------------------------------------------------------
+
+# One small picture instead of three.
+SHOW_LESS = """
+import plots.display
+
+def show_figure(number, figure, caption, alt):
+    savefig = figure.savefig
+    figure.savefig = lambda file, format, **_: format == "png" and savefig(file, dpi=40)
+    plots.display.show_figure(number, figure, caption, alt)
+"""
+# As papermill injects them.
+PARAMETERS = "DIGITS = [4, 9]\nLAMBDAS = [0.1]\nEPOCHS = 5\nSEED = 3"
+
+
+def test_other_settings_give_a_report_and_each_cell_can_be_run_again(stored):
+    notebook = copy.deepcopy(stored)
+    cells = code_cells(notebook)
+    [settings] = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    for cell in cells:
+        # The gradient has tests of its own.
+        cell.source = cell.source.replace("CHECKED_IMAGES = 20", "CHECKED_IMAGES = 2")
+        cell.outputs = []
+    settings.source += f"\n{PARAMETERS}"
+    notebook.cells = [copy.deepcopy(cell) for cell in cells for _ in range(2)]
+    notebook.cells.insert(2, nbformat.v4.new_code_cell(SHOW_LESS))
+    execute(notebook, ROOT, timeout=100)
+    del notebook.cells[2]
+    for first, again in zip(notebook.cells[::2], notebook.cells[1::2], strict=True):
+        assert [output.data for output in first.outputs] == [o.data for o in again.outputs]
+    text = "\n".join(text for cell in notebook.cells for text in texts_of(cell))
+    for words in ("`DIGITS = [4, 9]`", "`LAMBDAS = [0.1]`", "`EPOCHS = 5`", "`SEED = 3`"):
+        assert text.count(words) == 2
+    assert "4 (target 1) or 9 (target 0)" in text
+    assert "last epoch" in text
+    # Nothing of the study, whose runs had other settings.
+    assert not re.search("held-out|1038|seeds|minimum of", text, flags=re.IGNORECASE)
+
+
+# --- viewers ---------------------------------------------------------------------------------
 
 
 def test_the_stored_outputs_have_no_trace_of_streams_or_of_the_machine(stored):
@@ -206,7 +339,7 @@ def test_every_figure_has_a_caption_a_description_and_three_formats(stored):
     for cell in code_cells(stored):
         for output, following in zip(cell.outputs, [*cell.outputs[1:], None], strict=False):
             if "image/svg+xml" in output.data:
-                # LaTeX takes PDF, pages and PDFs take SVG, JupyterLab shows PNG after a clone.
+                # LaTeX takes PDF, pages and PDFs take SVG, all other viewers show PNG.
                 assert {"application/pdf", "image/png"} <= output.data.keys()
                 assert len(following.metadata["figure_caption"]) > 20
                 assert len(following.metadata["figure_alt"]) > 60
@@ -214,13 +347,23 @@ def test_every_figure_has_a_caption_a_description_and_three_formats(stored):
     assert numbers == list(range(1, FIGURES + 1))
 
 
-def lines_outside_of_show_calls(source):
-    tree = ast.parse(source)
-    shown = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "").startswith("show_"):
-            shown |= set(range(node.lineno, node.end_lineno + 1))
-    return [n for n, line in enumerate(source.split("\n"), 1) if line.strip() and n not in shown]
+# What VS Code shows of an output, from the first to the last choice.
+VS_CODE = ["text/html", "image/svg+xml", "image/png", "image/jpeg", "text/latex", "text/markdown"]
+
+
+def test_vs_code_shows_no_table_as_latex_that_katex_does_not_know(stored):
+    tables = 0
+    for cell in code_cells(stored):
+        for output in cell.outputs:
+            kind = next((kind for kind in VS_CODE if kind in output.data), "text/plain")
+            assert kind != "text/latex"
+            assert not re.search("tabular|center", output.data.get(kind, ""))
+            assert "tabular" not in output.data.get("text/latex", "")
+            if "text/latex" in output.data:
+                tables += 1
+                assert {"text/html", "text/markdown", "text/plain"} <= output.data.keys()
+                assert output.data["text/latex"].startswith(r"$$\begin{array}{l")
+    assert tables > 10
 
 
 def test_stock_nbconvert_makes_latex_that_xelatex_can_set(stored, monkeypatch):
@@ -229,47 +372,40 @@ def test_stock_nbconvert_makes_latex_that_xelatex_can_set(stored, monkeypatch):
     monkeypatch.setenv("PATH", f"{pandoc}{os.pathsep}{os.environ['PATH']}")
     latex, resources = LatexExporter(exclude_input=True).from_notebook_node(stored)
     assert r"\title{Assignment 1 Report}" in latex
-    assert "longtable}" not in latex.partition(r"\begin{document}")[2]
-    assert latex.count(r"\begin{tabular}") == sum(
-        text.startswith("|") for cell in code_cells(stored) for text in texts_of(cell)
+    body = latex.partition(r"\begin{document}")[2]
+    assert "longtable}" not in body
+    assert body.count(r"\begin{array}") == sum(
+        "text/latex" in output.data for cell in code_cells(stored) for output in cell.outputs
     )
-    assert not set("⁻⁰¹²³⁴⁵⁶⁷⁸⁹") & set(latex)
+    assert not set("⁻⁰¹²³⁴⁵⁶⁷⁸⁹λ−‖") & set(body)
     assert sum(name.endswith(".pdf") for name in resources["outputs"]) == FIGURES
 
 
-def test_cells_are_short_and_those_that_only_write_text_are_collapsed(stored):
-    assert {cell.cell_type for cell in stored.cells} == {"markdown", "code"}
-    assert "LEARNING_RATE" in code_cells(stored)[0].source
-    collapsed = 0
-    for cell in code_cells(stored):
-        assert len(lines_outside_of_show_calls(cell.source)) <= 20, cell.source
-        is_collapsed = cell.metadata.get("jupyter", {}).get("source_hidden", False)
-        collapsed += is_collapsed
-        if is_collapsed:
-            assert "show_figure" not in cell.source
-    assert collapsed > 5
-
-
 def test_the_notebook_is_small_and_opens_unchanged_in_jupyterlab(stored):
-    assert (ROOT / "report.ipynb").stat().st_size < 2e6
+    assert (ROOT / "report.ipynb").stat().st_size < 2.5e6
     # What JupyterLab would fill in, and then ask to save.
     assert {"name", "version", "codemirror_mode", "file_extension", "mimetype"} <= set(
         stored.metadata.language_info
     )
 
 
+# --- the README ------------------------------------------------------------------------------
+
+
 def test_the_readmes_results_are_those_of_the_notebook(stored):
     """Every number in the README's column of results is in the notebook's outputs."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = re.search(r"\| task \| file \|.*?\n\n", readme, flags=re.DOTALL).group()
-    results = [row.split("|")[4] for row in table.strip().split("\n")[2:]]
-    printed = NUMBER.findall(
-        "\n".join(text for cell in code_cells(stored) for text in texts_of(cell))
-    )
-    printed = {abs(value_of(number)) for number in printed}
+    table = re.search(r"\| task \|.*?\n\n", readme, flags=re.DOTALL).group()
+    results = [row.split("|")[-2] for row in table.strip().split("\n")[2:]]
+    printed = {
+        number
+        for cell in code_cells(stored)
+        for text in texts_of(cell)
+        for number in numbers_of(text)
+    }
     texts = [text.replace("\N{NO-BREAK SPACE}", "\u202f") for text in results]
-    numbers = [abs(value_of(number)) for text in texts for number in NUMBER.findall(text)]
-    assert len(numbers) > 15
+    numbers = [number for text in texts for number in numbers_of(text)]
+    assert len(numbers) > 10
     assert [number for number in numbers if number not in printed] == []
 
 
