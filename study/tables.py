@@ -87,8 +87,8 @@ def deep_dips(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
         distances = sorted(set(np.diff(steps).tolist()))
         rows.append(
             {
-                "run": trainer.name,
-                "deep dips": len(steps),
+                "dips of more than a point": trainer.name,
+                "number": len(steps),
                 "steps between them": listed(distances),
                 "right after batch": listed(batches),
             }
@@ -221,7 +221,7 @@ def without_early_stopping(*kept_steps: int) -> pd.DataFrame:
         curve = single_runs.smooth(histories[configuration].val_loss)
         rows.append(
             {
-                "run": name,
+                "medians of 25 validations": name,
                 "kept step": kept,
                 "its loss": curve[kept],
                 "lowest around step": curve.idxmin(),
@@ -277,7 +277,7 @@ def orders(trainer: BaseTrainer) -> pd.DataFrame:
         cells.append(points(change.mean(), low, high, f"+{spec}".replace("%", "f"), f" {unit}"))
         rows.append([name, *cells])
     headings = ["runs of task 2", "order of the file", "fixed orders", "shuffled"]
-    return pd.DataFrame(rows, columns=[*headings, "shuffled minus fixed"])
+    return pd.DataFrame(rows, columns=[*headings, "shuffled minus fixed (95 % interval)"])
 
 
 def minimum_and_end() -> pd.DataFrame:
@@ -318,9 +318,11 @@ def against_no_penalty() -> pd.DataFrame:
                 "λ, minus λ = 0": f"λ = {LAMBDA_OF[configuration]:g}",
                 "trained on": ("first block", "second block", "third block")[block],
             }
-            for part, heading in (("val", "validation images"), ("held_out", "held-out images")):
+            for part, heading in (("val", "validation"), ("held_out", "held-out")):
                 [difference] = found[found.images == part].to_dict("records")
-                row[heading] = points(*(100 * difference[k] for k in ("mean", "low", "high")))
+                row[f"{heading} (95 % interval)"] = points(
+                    *(100 * difference[k] for k in ("mean", "low", "high"))
+                )
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -375,12 +377,12 @@ def averaged_weights(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
         value = trainer.model.l2_reg_lambda
         mean = averaged.loc[f"softmax lambda={value:g}"]
         row = {
-            "run": trainer.name,
-            "single, held-out accuracy": mean.single_held_out_accuracy,
-            "averaged, held-out accuracy": mean.held_out_accuracy,
+            "last 250 steps": trainer.name,
+            "single models, held-out accuracy": mean.single_held_out_accuracy,
+            "their mean, held-out accuracy": mean.held_out_accuracy,
             "gain, points": 100 * (mean.held_out_accuracy - mean.single_held_out_accuracy),
             "J over its minimum": "–",
-            "J, averaged": "–",
+            "J of their mean": "–",
         }
         if value > 0:
             outputs = trainer.model.forward(trainer.X_train)
@@ -388,6 +390,6 @@ def averaged_weights(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
             cost = loss + value * squared_norm(trainer.model.w)
             mean_cost = mean.train_loss + value * mean.norm
             row["J over its minimum"] = number(cost / optima.cost[value] - 1, "+.1%")
-            row["J, averaged"] = number(mean_cost / optima.cost[value] - 1, "+.1%")
+            row["J of their mean"] = number(mean_cost / optima.cost[value] - 1, "+.1%")
         rows.append(row)
     return pd.DataFrame(rows)
