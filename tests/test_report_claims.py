@@ -80,8 +80,8 @@ def optima():
 def test_2b_3b_both_losses_fall_steeply_at_first_and_then_ever_more_slowly(configuration):
     history = run_of(configuration)
     for losses in (history.train_loss, history.val_loss):
-        quarters = [np.median(part) for part in np.array_split(losses, 4)]
-        falls = -np.diff([losses.iloc[0], *quarters])
+        thirds = [np.median(part) for part in np.array_split(losses, 3)]
+        falls = -np.diff([losses.iloc[0], *thirds])
         assert np.all(falls > 0)
         assert np.all(np.diff(falls) < 0)
 
