@@ -152,6 +152,8 @@ def figure_run(
     averaged = trainer.steps_per_validation if quantity == "loss" else 1
     plot_loss(train, "training", averaged, axes=axes)
     plot_loss(val, "validation", axes=axes)
+    for line, width in zip(axes.lines, (0.9, 1.8), strict=True):
+        line.set_linewidth(width)  # In grey, they tell one from the other.
     if quantity == "accuracy":
         steps = [step for step in train if step in val]
         lower, upper = ([history[step] for step in steps] for history in (train, val))

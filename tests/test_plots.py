@@ -129,9 +129,13 @@ def test_the_accuracies_of_a_run_are_drawn_under_their_names_with_the_gap_betwee
 
 @pytest.mark.parametrize("quantity", ["loss", "accuracy"])
 def test_training_and_validation_have_the_same_colours_everywhere(quantity):
-    colors = legend(figure_run(a_run(), quantity, LOSSES))
+    figure = figure_run(a_run(), quantity, LOSSES)
+    colors = legend(figure)
     training = next(name for name in colors if name.startswith("training"))
     assert (colors[training], colors["validation"]) == (TRAINING.lower(), VALIDATION.lower())
+    # In grey, the thin line is training's.
+    (axes,) = figure.axes
+    assert line(axes, training).get_linewidth() < line(axes, "validation").get_linewidth() / 1.5
 
 
 @pytest.mark.parametrize("quantity", ["loss", "accuracy"])
