@@ -54,13 +54,8 @@ def new_figure(ylabel: str, xlabel: str = STEPS, height: float = 2.4) -> tuple[F
     axes = figure.subplots()
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if xlabel == STEPS:
-        number_steps(axes)
+        axes.xaxis.set_major_formatter(lambda step, position: number(step, ",.0f"))
     return figure, axes
-
-
-def number_steps(axes: Axes) -> None:
-    """Group the digits of the numbers below an axis of gradient steps."""
-    axes.xaxis.set_major_formatter(lambda step, position: number(step, ",.0f"))
 
 
 def color_of(l2_reg_lambda: float) -> tuple[float, ...] | str:
@@ -212,10 +207,11 @@ def figure_val_accuracies_by_lambda(
         Limits of the y axis of the whole, see `limit_y`. Above it, a second panel shows two
         hundredths around the best run.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, 4))
-    closer, whole = figure.subplots(2, sharex=True)
+    figure, whole = new_figure("validation accuracy", height=4)
+    rows = figure.add_gridspec(2)
+    whole.set_subplotspec(rows[1])
+    closer = figure.add_subplot(rows[0], sharex=whole, ylabel="validation accuracy")
+    closer.tick_params(labelbottom=False)
     kept = [summary(trainer)["val_accuracy"] for trainer in trainers]
     middle = round(max(kept), 2)
     limit_y(whole, ylim, kept)
@@ -227,10 +223,7 @@ def figure_val_accuracies_by_lambda(
             end = list(trainer.val_history["accuracy"].items())[-1]
             if axes is whole or abs(end[1] - middle) < 0.01:
                 label_end(axes, *end, trainer.name)
-        axes.set_ylabel("validation accuracy")
         axes.margins(x=0.13)
-    number_steps(whole)
-    whole.set_xlabel(STEPS)
     mark_cut_short(figure, trainers)
     return figure
 

@@ -176,7 +176,7 @@ def test_a_figure_of_no_runs_is_empty():
 def test_validation_accuracies_by_lambda_are_drawn_as_a_whole_and_around_the_best():
     runs = [a_run("λ = 1", 1.0, below=0.03), a_run("λ = 0.1", 0.1, below=0.004)]
     figure = figure_val_accuracies_by_lambda(runs, ACCURACIES)
-    closer, whole = figure.axes
+    whole, closer = figure.axes
     for axes, run in itertools.product(figure.axes, runs):
         assert drawn(axes, run.name) == run.val_history["accuracy"]
         color = color_of(run.model.l2_reg_lambda)
@@ -197,7 +197,7 @@ def test_validation_accuracies_by_lambda_are_drawn_as_a_whole_and_around_the_bes
 
 def test_a_curve_that_ends_close_to_the_best_is_named_there():
     runs = [a_run(val_history={"loss": {3: 0.1}, "accuracy": {3: 0.96}})]
-    closer, _ = figure_val_accuracies_by_lambda(runs, ACCURACIES).axes
+    _, closer = figure_val_accuracies_by_lambda(runs, ACCURACIES).axes
     assert beside(closer) == {"not shuffled": (3, 0.96)}
 
 
@@ -308,7 +308,7 @@ def test_the_figures_of_task_4_are_of_its_runs(rng):
     for axes, value in ((images[3], 0), (images[13], 1)):
         shown = axes.images[0].get_array().ravel()
         np.testing.assert_array_equal(shown, runs[f"task4_l2_{value}"].model.w[:784, 3])
-    whole = drawings.pop("task4c_l2_reg_accuracy.png").axes[1]
+    whole = drawings.pop("task4c_l2_reg_accuracy.png").axes[0]
     assert list(beside(whole)) == ["λ = 1", "λ = 0.01"]
     (axes,) = drawings.pop("task4e_l2_reg_norms.png").axes
     norms = {value: np.sum(runs[f"task4_l2_{value:g}"].model.w ** 2) for value in lambdas}
