@@ -54,13 +54,8 @@ def new_figure(ylabel: str, xlabel: str = STEPS, height: float = 2.4) -> tuple[F
     axes = figure.subplots()
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if xlabel == STEPS:
-        number_steps(axes)
+        axes.xaxis.set_major_formatter(lambda step, position: number(step, ",.0f"))
     return figure, axes
-
-
-def number_steps(axes: Axes) -> None:
-    """Group the digits of the numbers below an axis of gradient steps."""
-    axes.xaxis.set_major_formatter(lambda step, position: number(step, ",.0f"))
 
 
 def color_of(l2_reg_lambda: float) -> tuple[float, ...] | str:
@@ -145,6 +140,8 @@ def figure_run(
     averaged = trainer.steps_per_validation if quantity == "loss" else 1
     plot_loss(train, "training", averaged, axes=axes)
     plot_loss(val, "validation", axes=axes)
+    for line, width in zip(axes.lines, (0.9, 1.8), strict=True):
+        line.set_linewidth(width)  # In grey, they tell one from the other.
     if quantity == "accuracy":
         steps = [step for step in train if step in val]
         lower, upper = ([history[step] for step in steps] for history in (train, val))
@@ -203,10 +200,12 @@ def figure_val_accuracies_by_lambda(
         Limits of the y axis of the whole, see `limit_y`. Above it, a second panel shows two
         hundredths around the best run.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, 2.8))
-    closer, whole = figure.subplots(2, sharex=True)
+    figure, whole = new_figure("", height=2.8)
+    rows = figure.add_gridspec(2)
+    whole.set_subplotspec(rows[1])
+    closer = figure.add_subplot(rows[0], sharex=whole)
+    closer.tick_params(labelbottom=False)
+    figure.supylabel("validation accuracy", fontsize="medium")
     kept = [summary(trainer)["val_accuracy"] for trainer in trainers]
     middle = round(max(kept), 2)
     limit_y(whole, ylim, kept)
@@ -219,9 +218,6 @@ def figure_val_accuracies_by_lambda(
             if axes is whole or abs(end[1] - middle) < 0.01:
                 label_end(axes, *end, trainer.name)
         axes.margins(x=0.13)
-    figure.supylabel("validation accuracy", fontsize="medium")
-    number_steps(whole)
-    whole.set_xlabel(STEPS)
     mark_cut_short(figure, trainers)
     return figure
 

@@ -407,13 +407,3 @@ def test_the_readmes_results_are_those_of_the_notebook(stored):
     numbers = [number for text in texts for number in numbers_of(text)]
     assert len(numbers) > 10
     assert [number for number in numbers if number not in printed] == []
-
-
-def test_the_readmes_timings_are_those_of_the_benchmark():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    results = (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
-    table = re.search(r"\| \| training, s .*?\n\n", readme, flags=re.DOTALL).group()
-    rows = [row.split("|")[2:-1] for row in table.strip().split("\n")[2:]]
-    timings = [number for row in rows for cell in row for number in NUMBER.findall(cell)]
-    assert len(timings) == 18
-    assert [timing for timing in timings if timing not in NUMBER.findall(results)] == []

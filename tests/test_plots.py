@@ -12,6 +12,8 @@ import pytest
 
 import cli
 import task2
+import task3
+import task4
 from output.numbers import number
 from plots import (
     TRAINING,
@@ -97,6 +99,7 @@ def test_the_losses_of_a_run_are_drawn_under_their_names():
     assert band.get_label() == "± one standard deviation"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("gradient steps", "cross-entropy loss")
     assert axes.get_ylim() == LOSSES
+    assert figure.get_size_inches().tolist() == [6.2, 4.8]
     assert axes.xaxis.get_major_formatter()(20000, 0) == "20\u202f000"
     assert list(legend(figure)) == [
         "training, mean of 3 steps",
@@ -126,9 +129,13 @@ def test_the_accuracies_of_a_run_are_drawn_under_their_names_with_the_gap_betwee
 
 @pytest.mark.parametrize("quantity", ["loss", "accuracy"])
 def test_training_and_validation_have_the_same_colours_everywhere(quantity):
-    colors = legend(figure_run(a_run(), quantity, LOSSES))
+    figure = figure_run(a_run(), quantity, LOSSES)
+    colors = legend(figure)
     training = next(name for name in colors if name.startswith("training"))
     assert (colors[training], colors["validation"]) == (TRAINING.lower(), VALIDATION.lower())
+    # In grey, the thin line is training's.
+    (axes,) = figure.axes
+    assert line(axes, training).get_linewidth() < line(axes, "validation").get_linewidth() / 1.5
 
 
 @pytest.mark.parametrize("quantity", ["loss", "accuracy"])
@@ -169,7 +176,7 @@ def test_a_figure_of_no_runs_is_empty():
 def test_validation_accuracies_by_lambda_are_drawn_as_a_whole_and_around_the_best():
     runs = [a_run("λ = 1", 1.0, below=0.03), a_run("λ = 0.1", 0.1, below=0.004)]
     figure = figure_val_accuracies_by_lambda(runs, ACCURACIES)
-    closer, whole = figure.axes
+    whole, closer = figure.axes
     for axes, run in itertools.product(figure.axes, runs):
         assert drawn(axes, run.name) == run.val_history["accuracy"]
         color = color_of(run.model.l2_reg_lambda)
@@ -190,7 +197,7 @@ def test_validation_accuracies_by_lambda_are_drawn_as_a_whole_and_around_the_bes
 
 def test_a_curve_that_ends_close_to_the_best_is_named_there():
     runs = [a_run(val_history={"loss": {3: 0.1}, "accuracy": {3: 0.96}})]
-    closer, _ = figure_val_accuracies_by_lambda(runs, ACCURACIES).axes
+    _, closer = figure_val_accuracies_by_lambda(runs, ACCURACIES).axes
     assert beside(closer) == {"not shuffled": (3, 0.96)}
 
 
@@ -253,6 +260,63 @@ def test_norms_are_drawn_over_lambda_with_their_values():
     }
     (without,) = figure_norms(norms, []).axes
     assert "minimum of J" not in beside(without)
+
+
+def test_the_figures_of_task_2_are_of_its_runs_within_the_limits_of_the_assignment():
+    runs = {"task2_not_shuffled": a_run(), "task2_shuffled": a_run("shuffled", below=0.01)}
+    drawings = task2.draw(runs)
+    for name, quantity, limits in (
+        ("task2b_binary_train_loss.png", "loss", (0, 0.2)),
+        ("task2c_binary_train_accuracy.png", "accuracy", (0.93, 0.99)),
+    ):
+        (axes,) = drawings.pop(name).axes
+        assert drawn(axes, "validation") == a_run().val_history[quantity]
+        assert axes.get_ylim() == limits
+    (axes,) = drawings.pop("task2e_train_accuracy_shuffle_difference.png").axes
+    for run in runs.values():
+        assert drawn(axes, run.name) == run.val_history["accuracy"]
+    assert drawings == {}
+    assert len(task2.draw({"task2_not_shuffled": a_run()})) == 2
+    assert task2.draw({}) == task2.draw({"task2_shuffled": a_run("shuffled")}) == {}
+
+
+def test_the_figures_of_task_3_are_of_its_run_within_the_limits_of_the_assignment():
+    run = a_run(
+        best_loss=0.29,
+        train_history={"loss": dict.fromkeys(range(9), 0.3), "accuracy": {0: 0.5, 3: 0.92, 6: 0.9}},
+        val_history={"loss": {0: 2.3, 3: 0.29, 6: 0.4}, "accuracy": {0: 0.1, 3: 0.91, 6: 0.9}},
+    )
+    drawings = task3.draw({"task3_softmax": run})
+    for name, quantity, limits in (
+        ("task3b_softmax_train_loss.png", "loss", (0.2, 0.6)),
+        ("task3c_softmax_train_accuracy.png", "accuracy", (0.89, 0.93)),
+    ):
+        (axes,) = drawings.pop(name).axes
+        assert drawn(axes, "validation") == run.val_history[quantity]
+        assert axes.get_ylim() == limits
+    assert drawings == {}
+
+
+def test_the_figures_of_task_4_are_of_its_runs(rng):
+    lambdas = (0.0, 0.01, 1.0)
+    runs = {f"task4_l2_{value:g}": a_run(f"λ = {value:g}", value) for value in lambdas}
+    for run in runs.values():
+        run.model.w = rng.normal(0, 1 + run.model.l2_reg_lambda, (785, 10))
+    drawings = task4.draw(runs)
+    images = [axes for axes in drawings.pop("task4b_softmax_weight.png").axes if axes.images]
+    assert [axes.get_ylabel() for axes in images[::10]] == ["λ = 0", "λ = 1"]
+    for axes, value in ((images[3], 0), (images[13], 1)):
+        shown = axes.images[0].get_array().ravel()
+        np.testing.assert_array_equal(shown, runs[f"task4_l2_{value}"].model.w[:784, 3])
+    whole = drawings.pop("task4c_l2_reg_accuracy.png").axes[0]
+    assert list(beside(whole)) == ["λ = 1", "λ = 0.01"]
+    (axes,) = drawings.pop("task4e_l2_reg_norms.png").axes
+    norms = {value: np.sum(runs[f"task4_l2_{value:g}"].model.w ** 2) for value in lambdas}
+    places = list(beside(axes).values())
+    for value in lambdas[1:]:
+        assert (value, pytest.approx(norms[value])) in places
+    assert [norms[0]] * 2 == pytest.approx(axes.lines[-1].get_ydata())
+    assert drawings == {}
 
 
 def every_figure(*runs):
