@@ -29,7 +29,7 @@ def number(value: float, spec: str = "") -> str:
     if value != value:
         return "–"
     digits, _, exponent = format(value, spec).partition("e")
-    if abs(value) < 10_000:
+    if sum(map(str.isdigit, digits.partition(".")[0])) == 4:
         digits = digits.replace(",", "")
     text = digits.replace("%", ",%").replace(",", THIN_SPACE).replace("-", "−")
     return f"{text} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}" if exponent else text

@@ -62,7 +62,7 @@ def test_a_continued_run_has_marks_at_its_minimum_the_kept_step_and_the_early_st
         (point,) = marks[marker].get_xydata().tolist()
         assert point == [step, curve[step]]
         assert texts[f"{name}, step {number(step, ',')}"][0] == tuple(point)
-    assert texts["early stop, step 1\u202f860"][0][0] == 1860
+    assert texts["early stop, step 1860"][0][0] == 1860
     (across,) = [line for line in axes.lines if len(line.get_xdata()) == 2]
     assert set(across.get_xdata()) == {1860}
 
@@ -109,29 +109,47 @@ def runs_and_optima():
     )
 
 
+def panels(figure, quantity):
+    return [axes for axes in figure.axes if axes.get_ylabel().endswith(quantity)]
+
+
 @pytest.mark.parametrize("quantity", ["loss", "accuracy"])
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_losses_and_accuracies_over_lambda_are_those_of_the_tables(runs_and_optima, part, quantity):
     runs, optima = runs_and_optima
     figure = figures.figure_over_lambda(runs, optima)
-    (axes,) = [axes for axes in figure.axes if axes.get_ylabel().endswith(quantity)]
-    assert (axes.get_xlabel(), axes.get_xscale()) == ("λ", "log")
+    color = VALIDATION if part == "val" else TRAINING
     column = f"{part}_{quantity}"
     at_optimum = dict(zip(optima.l2_reg_lambda[:3], optima[column], strict=False))
-    curve, line = curve_through(axes, 1.0, at_optimum[1.0])
-    assert curve == at_optimum
-    assert line.get_xdata().tolist() == [0.001, 0.01, 1]
-    early = {value: runs[column][rows].mean() for value, rows in
-             {0.01: [2, 3], 0.1: [4], 1.0: [5]}.items()}  # fmt: skip
-    circles, early_line = curve_through(axes, 1.0, early[1.0])
-    assert circles == pytest.approx(early)
-    assert (early_line.get_marker(), line.get_marker()) == ("o", "None")
-    unpenalised = runs[column][:2].mean()
-    across = [line for line in axes.lines if len(set(line.get_ydata())) == 1]
-    (dotted,) = [line for line in across if line.get_ydata()[0] == pytest.approx(unpenalised)]
-    color = VALIDATION if part == "val" else "0.6"
-    for each in (line, early_line, dotted):
-        assert same_color(each.get_color(), color)
+    for axes in panels(figure, quantity):
+        assert (axes.get_xlabel(), axes.get_xscale()) == ("λ", "log")
+        curve, line = curve_through(axes, 1.0, at_optimum[1.0])
+        assert curve == at_optimum
+        assert line.get_xdata().tolist() == [0.001, 0.01, 1]
+        early = {value: runs[column][rows].mean() for value, rows in
+                 {0.01: [2, 3], 0.1: [4], 1.0: [5]}.items()}  # fmt: skip
+        circles, early_line = curve_through(axes, 1.0, early[1.0])
+        assert circles == pytest.approx(early)
+        assert (early_line.get_marker(), line.get_marker()) == ("o", "s")
+        unpenalised = runs[column][:2].mean()
+        across = [line for line in axes.lines if len(set(line.get_ydata())) == 1]
+        (dotted,) = [line for line in across if line.get_ydata()[0] == pytest.approx(unpenalised)]
+        for each in (line, early_line, dotted):
+            assert same_color(each.get_color(), color)
+        # In grey, the thin lines are training's.
+        assert (line.get_linewidth() < 1) == (part == "train")
+
+
+def test_accuracy_comes_first_and_half_a_point_of_it_can_be_seen(runs_and_optima):
+    figure = figures.figure_over_lambda(*runs_and_optima)
+    whole, closer, _ = figure.axes
+    assert panels(figure, "accuracy") == [whole, closer]
+    assert closer.get_xlim() == pytest.approx((8e-6, 0.04))
+    bottom, top = closer.get_ylim()
+    assert bottom < runs_and_optima[1].val_accuracy[:3].max() < top
+    figure.canvas.draw()
+    height = closer.get_window_extent().height / figure.dpi  # inches
+    assert 0.005 / (top - bottom) * height > 0.2
 
 
 def test_the_lines_over_lambda_are_named(runs_and_optima):
@@ -142,18 +160,18 @@ def test_the_lines_over_lambda_are_named(runs_and_optima):
         for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
     }
     assert looks == {
-        "minimum of J": ("None", "-"),
-        "early stop": ("o", ":"),
-        "early stop, λ = 0": ("None", "--"),
+        "validation": ("None", "-"),
+        "training": ("None", "-"),
+        "minimum of J": ("s", "-"),
+        "stopped early": ("o", ":"),
+        "stopped early, λ = 0": ("None", "--"),
     }
-    (axes,) = [axes for axes in figure.axes if axes.texts]
-    places = beside(axes)
-    assert places["validation"] == ((0.001, 0.28), VALIDATION)
-    assert places["training"][0] == (0.001, 0.2)
+    colors = [handle.get_color() for handle in legend.legend_handles[:2]]
+    assert colors == [VALIDATION, TRAINING]
 
 
 def test_the_figures_of_the_stored_evidence_are_of_the_unpenalised_run_of_seed_0():
     drawn = figures.draw(evidence.FOLDER)
     assert set(drawn) == {"study_continued.png", "study_over_lambda.png"}
     (axes,) = drawn["study_continued.png"].axes
-    assert {"kept, step 8\u202f029", "early stop, step 8\u202f339"} < set(beside(axes))
+    assert {"kept, step 8029", "early stop, step 8339"} < set(beside(axes))
