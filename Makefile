@@ -2,7 +2,7 @@
 # make test     run all tests
 # make figures  run the three experiments in the terminal
 # make lab      open the notebook in JupyterLab
-# make refresh  execute report.ipynb and store its outputs in it
+# make refresh  execute report.ipynb, store its outputs in it and its PDF in docs
 # make study    repeat the experiments over 20 seeds, find the optima, write study/evidence
 # make bench    compare with the frameworks, write benchmarks/results.md
 # make lint     ruff and mypy
@@ -49,6 +49,7 @@ lab: .venv/.installed
 
 refresh: .venv/.installed
 	$(BIN)/python -m report --refresh
+	$(BIN)/python -m nbconvert --to report.TypstPDFExporter --output-dir docs report.ipynb
 
 study: .venv/.installed
 	$(BIN)/python -m study

@@ -66,7 +66,7 @@ def figure_after_batches(profiles: Mapping[str, NDArray]) -> Figure:
     profiles : mapping of str to ndarray of shape (batches_per_epoch,)
         Means over the epochs, by the names of the runs.
     """
-    figure, axes = new_figure("validation accuracy", xlabel="batch of the epoch", height=2)
+    figure, axes = new_figure("validation accuracy", xlabel="batch of the epoch", height=2.2)
     for position, (name, profile) in enumerate(profiles.items(), start=1):
         axes.plot(profile, f"C{position}{' os^'[position]}-", markersize=4, label=name)
     legend_above(figure)

@@ -276,7 +276,7 @@ def orders(trainer: BaseTrainer) -> pd.DataFrame:
         cells = [number(value, spec) for value in values]
         cells.append(points(change.mean(), low, high, f"+{spec}".replace("%", "f"), f" {unit}"))
         rows.append([name, *cells])
-    headings = ["runs of task 2", "order of the file", "fixed orders", "shuffled"]
+    headings = ["runs of task 2", "file", "fixed", "shuffled"]
     return pd.DataFrame(rows, columns=[*headings, "shuffled minus fixed (95 % interval)"])
 
 

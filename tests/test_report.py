@@ -322,7 +322,7 @@ def test_pdf_typesets_every_formula(pdf):
 
 
 def test_the_title_block_comes_from_the_metadata_and_from_tagged_cells():
-    title_block = stored(markdown_output("**Data.** Ten images."), markdown_output("Made by hand."))
+    title_block = new_markdown_cell("**Data.** Ten images.\n\nMade by hand.")
     title_block.metadata.tags = ["title-block"]
     nb = notebook(
         title_block,
@@ -439,7 +439,7 @@ def test_decimals_stand_under_each_other():
         found = places(sheet)
         return [next(x for text, x, _ in found if text.startswith(n)) for n in numbers]
 
-    digit = 10.5 / 2  # the width of the font's digits
+    digit = 0.92 * 10.5 / 2  # the width of a digit in a table
     one, two, three, four = starts("1.5", "22.25", "333.125", "4444")
     assert [one - two, two - three, three - four] == pytest.approx([digit] * 3, abs=0.01)
     # A sign and a unit are a part of it; a cell that is no number leaves its column flush right.
@@ -472,12 +472,45 @@ def the_report(tmp_path_factory):
     return pypdf.PdfReader(folder / "report.pdf"), page, pictures
 
 
+def test_the_stored_pdf_is_the_export_of_the_notebook(the_report):
+    pdf, _, _ = the_report
+    kept = pypdf.PdfReader(ROOT / "docs" / "report.pdf")
+    assert page_texts(kept) == page_texts(pdf)
+
+
+def test_the_report_has_at_most_11_pages_and_its_answers_are_on_the_first_8(the_report):
+    texts = page_texts(the_report[0])
+    assert len(texts) <= 11
+    last_answer = next(n for n, text in enumerate(texts, start=1) if "Task 4e)" in text)
+    beyond = next(n for n, text in enumerate(texts, start=1) if "Beyond the questions" in text)
+    assert last_answer <= beyond <= 8
+
+
+def test_on_paper_heading_answer_figure_and_text_of_a_task_are_together(the_report):
+    """On one page, or the text goes on at the top of the next one."""
+    texts = page_texts(the_report[0])
+    notebook = nbformat.read(REPORT, as_version=4)
+    heading = page = None
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for line in re.findall(r"^### (Task \d\w\))", cell.source, flags=re.MULTILINE):
+                heading = line
+                [page] = [n for n, text in enumerate(texts) if f"{line} " in text]
+        for output in cell.get("outputs", []):
+            number = output.get("metadata", {}).get("figure_number")
+            if number and heading:
+                [found] = [n for n, text in enumerate(texts) if f"Figure {number}. " in text]
+                assert found - page in (0, 1), (heading, number)
+                # Only the second figure of a task may stand on the page after its heading.
+                assert found == page or number == 8, (heading, number)
+
+
 def test_no_page_of_the_report_but_the_last_is_less_than_three_quarters_full(the_report):
     *_, pictures = the_report
     assert len(pictures) > 5
     for number, png in enumerate(pictures[:-1], start=1):
         # The margins of report.typ, above and below.
-        top, bottom = (round(height / 2.54 * 36) for height in (2.4, 29.7 - 2.6))
+        top, bottom = (round(height / 2.54 * 36) for height in (2.1, 29.7 - 2.3))
         page = np.asarray(Image.open(io.BytesIO(png)).convert("L"))[top:bottom]
         inked = [-1, *np.flatnonzero(page.min(axis=1) < 200), len(page)]
         gaps = np.diff(inked) - 1

@@ -92,7 +92,7 @@ def test_2b_the_validation_loss_jumps_up_at_a_few_validations():
 
 
 def test_2c_the_difference_of_the_accuracies_is_smaller_than_its_uncertainty(shown, binary_data):
-    table = shown["runs of task 2"]["order of the file"].map(number_in) / 100
+    table = shown["runs of task 2"]["file"].map(number_in) / 100
     train, val = table["training accuracy"], table["validation accuracy"]
     N_train, N_val = len(binary_data[0]), len(binary_data[2])
     standard_error = np.sqrt(train * (1 - train) / N_train + val * (1 - val) / N_val)
@@ -351,7 +351,7 @@ def test_beyond_the_dip_goes_along_with_the_images_and_they_make_it_only_togethe
 def test_beyond_what_repeats_with_the_epoch_goes_away_with_shuffling(shown):
     table = shown["runs of task 2"]
     share = table.loc["share that repeats each epoch"]
-    assert number_in(share["fixed orders"]) > 50 > 10 > number_in(share["shuffled"])
+    assert number_in(share["fixed"]) > 50 > 10 > number_in(share["shuffled"])
     [heading] = [name for name in table if "minus" in name]
     assert interval_in(share[heading])[1] < 0
 
@@ -366,7 +366,7 @@ def test_beyond_shuffling_makes_no_difference_that_was_found(shown, what):
 
 
 def test_beyond_the_deepest_dip_of_the_file_is_deeper_than_that_of_any_random_order(shown):
-    of_file = number_in(shown["runs of task 2"]["order of the file"]["deepest dip of the accuracy"])
+    of_file = number_in(shown["runs of task 2"]["file"]["deepest dip of the accuracy"])
     runs = evidence.read_table("runs")
     assert of_file > 100 * runs.deepest_dip.max()
 

@@ -160,11 +160,11 @@ def test_orders_are_compared_seed_by_seed(run):
     runs = evidence.read_table("runs").query("block == 0").set_index(["configuration", "seed"])
     change = runs.stop_step[SHUFFLED] - runs.stop_step[UNSHUFFLED]
     row = table.loc["last step"]
-    assert row["order of the file"] == "22"
-    assert row["fixed orders"] == f"{runs.stop_step[UNSHUFFLED].mean():.0f}"
+    assert row["file"] == "22"
+    assert row["fixed"] == f"{runs.stop_step[UNSHUFFLED].mean():.0f}"
     assert row["shuffled"] == f"{runs.stop_step[SHUFFLED].mean():.0f}"
     assert row.iloc[-1].startswith(f"−{-change.mean():.0f} steps (−")
-    assert table.loc["validation accuracy", "order of the file"] == "90.00\u202f%"
+    assert table.loc["validation accuracy", "file"] == "90.00\u202f%"
 
 
 def test_the_minimum_and_the_end_are_means_of_25_validations():
