@@ -493,9 +493,9 @@ def test_on_paper_heading_answer_figure_and_text_of_a_task_are_together(the_repo
     heading = page = None
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            for line in re.findall(r"^### (Task \d\w\))", cell.source, flags=re.MULTILINE):
-                heading = line
-                [page] = [n for n, text in enumerate(texts) if f"{line} " in text]
+            for line in re.findall(r"^##+ (.*)$", cell.source, flags=re.MULTILINE):
+                heading = line if line.startswith("Task ") else None
+                [page] = [n for n, text in enumerate(texts) if f"{heading} " in text] or [None]
         for output in cell.get("outputs", []):
             number = output.get("metadata", {}).get("figure_number")
             if number and heading:
