@@ -8,7 +8,6 @@ import importlib
 import inspect
 import json
 import os
-import shutil
 import sys
 import urllib.request
 from pathlib import Path
@@ -18,10 +17,13 @@ import pytest
 
 from check import COURSE_MODULES, JOURNAL
 from check.answers import missing
+from check.folders import did_you_mean, is_2020
+from check.stand_ins import DATA_DIR, Finder, give_back_names
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA_DIR = ROOT / "mnist"
 MEMORY, FILE_SIZE = 4 << 30, 1 << 30
+# Arguments of a model with these words are sizes, and none is the λ of the penalty.
+SIZES = ("size", "num", "neuron", "input", "output", "node", "dim", "class", "feature", "shape")
 
 
 def note(**event: str) -> None:
@@ -40,30 +42,6 @@ def limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
 
-def copy_solution(folder: Path, target: Path) -> None:
-    """Copy a folder, without what is hidden, environments, and what is no file.
-
-    Raises
-    ------
-    OSError
-        If something in it cannot be read.
-    """
-
-    def left_out(name: str, entries: list[str]) -> set[str]:
-        paths = [Path(name, entry) for entry in entries]
-        return {
-            path.name
-            for path in paths
-            if path.name.startswith((".", "__pycache__"))
-            or (path / "pyvenv.cfg").exists()
-            or not (path.is_file() or path.is_dir())
-            # A link to a folder around it would be copied without end.
-            or (path.is_symlink() and folder.is_relative_to(path.resolve()))
-        }
-
-    shutil.copytree(folder, target, ignore=left_out, dirs_exist_ok=True)
-
-
 def move_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Make a solution's copy the place where files and modules are found, instead of ours."""
     patch.setenv("MPLBACKEND", "Agg")
@@ -71,6 +49,8 @@ def move_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
         # A backend with windows would not load here.
         patch.setattr("matplotlib.use", lambda *_, **__: None)
     serve_mnist(patch)
+    give_back_names(folder, patch)
+    patch.setattr(sys, "meta_path", [*sys.meta_path, Finder(folder)])
     patch.chdir(folder)
     places = (place for place in sys.path if place and Path(place).resolve() != ROOT)
     patch.setattr(sys, "path", [str(folder), *places])
@@ -124,14 +104,21 @@ def load(module: str, name: str) -> Any:
     the import has raised.
     """
     __tracebackhide__ = True
+    edition = ", as in the edition of 2020" if is_2020(Path.cwd()) else ""
     if not Path(f"{module}.py").is_file():
-        missing(f"{module}.py is not there")
+        missing(f"{module}.py is not there{did_you_mean(Path.cwd(), module) or edition}")
     found = import_once(module)
     if isinstance(found, BaseException):
         raise found
     if not hasattr(found, name):
-        missing(f"{module}.py has no {name}")
+        missing(f"{module}.py has no {name}{edition}")
     return getattr(found, name)
+
+
+def locate(module: str) -> str:
+    """Name the module of what the course has in `task3a` or `task3`: in 2020, task4a or task4."""
+    moved = not Path("task3a.py").is_file() and Path("task4a.py").is_file()
+    return module.replace("3", "4") if moved else module
 
 
 def takes_lambda(model: type) -> str | None:
@@ -142,10 +129,23 @@ def takes_lambda(model: type) -> str | None:
             return parameter.name
     # A single argument that has to be given is what the course has there.
     needed = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
-    return needed[0] if len(needed) == 1 else None
+    is_size = [len(name) == 1 or any(word in name.lower() for word in SIZES) for name in needed]
+    return needed[0] if is_size == [False] else None
 
 
 def build(model: type, l2_reg_lambda: float = 0.0) -> Any:
     """Make a model of the solution, whether or not it takes a λ."""
+    __tracebackhide__ = True
     name = takes_lambda(model)
-    return model(**{name: l2_reg_lambda}) if name else model()
+    try:
+        return model(**{name: l2_reg_lambda}) if name else model()
+    except TypeError as error:
+        if "NoneType" in str(error):
+            missing(f"{model.__name__} makes weights of size None, as the starter code does")
+        raise
+
+
+def switched_on(function: Any) -> dict[str, bool]:
+    """Give the arguments of a function that switch early stopping on, where they are off."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: True for p in parameters if p.default is False and "stop" in p.name.lower()}
