@@ -70,11 +70,13 @@ def labels(folders: Sequence[Path], width: int) -> list[str]:
     """Name folders in at most `width` characters, by the part of their paths that differs."""
     parts = [folder.resolve().parts for folder in folders]
     if len(set(parts)) > 1:
-        while len({part[0] for part in parts}) == 1:
+        while len({part[:1] for part in parts}) == 1:
             parts = [part[1:] for part in parts]
-        while len({part[-1] for part in parts}) == 1:
+        while len({part[-1:] for part in parts}) == 1:
             parts = [part[:-1] for part in parts]
-    names = ["/".join(part) for part in parts]
+    else:
+        parts = [(str(folder),) for folder in folders]
+    names = ["/".join(part) or "." for part in parts]
     names = [
         name if len(name) <= width else f"{name[: width // 2]}…{name[width // 2 + 1 - width :]}"
         for name in names

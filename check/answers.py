@@ -52,9 +52,10 @@ def layout(**parts: str) -> str:
 
 def agree(returned: Any, expected: Any) -> bool:
     """Tell whether two arrays or numbers are the same up to rounding in float32."""
-    same_shape = np.shape(returned) == np.shape(expected)
+    if np.shape(returned) != np.shape(expected) or np.asarray(returned).dtype.kind not in "biuf":
+        return False
     scale = np.max(np.abs(expected), initial=0)
-    return same_shape and np.allclose(returned, expected, rtol=0, atol=TOLERANCE * scale)
+    return np.allclose(returned, expected, rtol=0, atol=TOLERANCE * scale)
 
 
 def require(
@@ -86,6 +87,8 @@ def require(
         found = f"{type(returned).__name__} {' '.join(repr(returned).split())}"
         wrong(called, f"{found:.60}", shown(right))
     found = np.asarray(returned)
+    if found.dtype == object:
+        found = found.astype(float)
     if right.ndim == 0 and found.ndim and found.size == 1:
         advise(called, shown(found), shown(right), ONE_ELEMENT)
         found = found.reshape(())

@@ -658,14 +658,12 @@ def stop_hint(losses: Array, steps: list[int], last: int, right: int) -> str:
     if last not in steps:
         return "stop right at the validation, not at the end of the epoch" if last > right else ""
     i = steps.index(last)
-    if (
-        first(losses, lambda losses, j: age(losses, j) >= age(losses, i)) == i
-        and age(losses, i) > 2
-    ):
-        return (
-            f"yours waits for {age(losses, i)} validations without a new best, not for {PATIENCE}"
-        )
-    return next((hint for hint, rule in RULES.items() if first(losses, rule) == i), "")
+    if fits := [hint for hint, rule in RULES.items() if first(losses, rule) == i]:
+        return fits[0]
+    waited = age(losses, i)
+    if waited > 2 and first(losses, lambda losses, j: age(losses, j) >= waited) == i:
+        return f"yours waits for {waited} validations without a new best, not for {PATIENCE}"
+    return ""
 
 
 def leaves_its_loop(train: Any) -> bool:
