@@ -97,7 +97,7 @@ def test_preprocessing() -> None:
     allowed = {}
     if np.shape(returned) == right.shape and np.asarray(returned).dtype.kind in "uif":
         # The course leaves open at which end the ones are.
-        is_first = agree(returned[:, 1:], right[:, :-1]) or np.all(returned[:, 0] == 1)
+        is_first = np.ptp(returned[:, 0]) == 0
         right = np.roll(right, int(is_first), axis=1)
         bias, own = (0, returned[:, 1:]) if is_first else (-1, returned[:, :-1])
         for hint, wrong_pixels in scalings(floats):
@@ -172,15 +172,14 @@ def require_loss(kind: Kind) -> None:
     if kind.K > 1:
         both = -np.sum(targets * np.log(outputs) + (1 - targets) * np.log(1 - outputs)) / N
         mistakes["that is the loss of task 2, for each class; with one-hot rows: -Σ y ln ŷ"] = both
-    elif not agree(np.squeeze(returned), right) and agree(
-        loss(1.0 * targets, outputs.copy()), right
-    ):
+    if kind.K == 1 and agree(loss(1.0 * targets, outputs.copy()), right):
         mistakes = {INTEGERS: returned}
-        wrong(called, shown(returned), shown(right), INTEGERS)
+    else:
+        filled(called, returned)
     allowed = {}
     if is_2020(Path.cwd()):
         allowed[EDITION + "the mean over the batch only, without 1/K"] = right / kind.K
-    require(called, filled(called, returned), right, mistakes, allowed)
+    require(called, returned, right, mistakes, allowed)
 
 
 def test_logistic_loss() -> None:
@@ -241,9 +240,8 @@ def require_accuracy(kind: Kind) -> None:
         rule = "ŷ = 0.5 counts as 1: the rule is ŷ >= 0.5; "
         ties = {
             f"{rule}> and np.round make it 0": right - 0.05,
-            f"{rule}abs(y - ŷ) <= 0.5 and np.isclose take it as right for both targets": right
-            + 0.05,
             f"{rule}abs(y - ŷ) < 0.5 takes it as right for neither target": right - 0.1,
+            f"{rule}<= 0.5 and np.isclose take it as right for both targets": right + 0.05,
         }
         require(called, calculate_accuracy(X, targets, model), right, ties)
 
@@ -352,21 +350,8 @@ NAN_LOSS = (
 )
 
 
-def advise_unless_finite(called: str, call: Callable[[], Any], expected: str, hint: str) -> None:
-    """Say so if values are not finite. No edition of the course asks for more."""
-    try:
-        returned = np.asarray(call(), dtype=float)
-    except (ArithmeticError, ValueError) as error:
-        return advise(called, f"{type(error).__name__}: {error}", expected, hint)
-    bad = ~np.isfinite(returned)
-    if bad.any():
-        found = f"{shown(returned[bad][0])} for {bad.sum()} of {bad.size} values"
-        advise(called, found, expected, hint)
-    return None
-
-
-def advise_on_large_logits(kind: Kind) -> None:
-    """Look at the outputs of large logits, and at the loss of outputs that are 0 and 1."""
+def large_logits(kind: Kind) -> Iterator[tuple[str, Callable[[], Any], str, str]]:
+    """Give what to call with large logits, and with outputs that are 0 and 1, and a hint."""
     X, _, w = kind.samples(N)
     X[:, 0] = np.where(X[:, 0] > 0, 1, -1)
     w[0] = 1000 * np.arange(1, kind.K + 1)
@@ -374,23 +359,30 @@ def advise_on_large_logits(kind: Kind) -> None:
     outputs = kind.activation(logits)
     model = build(load(kind.models, kind.model))
     model.w = w
-    span = f"logits from {logits.min():.0f} to {logits.max():.0f}"
-    called = f"{kind.models}.{kind.model}().forward(X), {span}"
-    hint = NAN_LOGISTIC if kind is LOGISTIC else NAN_SOFTMAX
+    called = f"{kind.models}.{kind.model}().forward(X)"
     filled(called, model.forward(0 * X))
-    advise_unless_finite(called, lambda: model.forward(X), "0 to 1", hint)
+    called += f", logits from {logits.min():.0f} to {logits.max():.0f}"
+    yield called, lambda: model.forward(X), "0 to 1", NAN_LOGISTIC if kind.K == 1 else NAN_SOFTMAX
     # Each of them says with certainty what is right: its loss is 0.
     loss = load(kind.models, "cross_entropy_loss")
     called = f"{kind.models}.cross_entropy_loss(targets, outputs)"
     filled(called, loss(outputs.round(), np.full_like(outputs, 0.5)))
     called += ", outputs 0 and 1, all right"
-    advise_unless_finite(called, lambda: loss(outputs.round(), outputs), "0", NAN_LOSS)
+    yield called, lambda: loss(outputs.round(), outputs), "0", NAN_LOSS
 
 
 def test_large_logits() -> None:
-    """Logits of thousands make neither outputs nor losses NaN."""
-    for kind in (LOGISTIC, softmax()):
-        advise_on_large_logits(kind)
+    """Logits of thousands make neither outputs nor losses NaN. No edition asks for that."""
+    for called, call, expected, hint in (*large_logits(LOGISTIC), *large_logits(softmax())):
+        try:
+            returned = np.asarray(call(), dtype=float)
+            bad = ~np.isfinite(returned)
+            found = f"{shown(returned[bad][0])} for {bad.sum()} of {bad.size} values" * bad.any()
+        except (ArithmeticError, ValueError) as error:
+            found = f"{type(error).__name__}: {error}"
+        if found:
+            advise(called, found, expected, hint)
+            break
 
 
 DATA = ("X_train", "Y_train", "X_val", "Y_val")
