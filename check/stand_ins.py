@@ -156,7 +156,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def is_tried(path: Path, line: int) -> bool:
     """Tell whether a line stands in a `try`: who writes that knows what to do without a module."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_bytes())
     tries = [node for node in ast.walk(tree) if isinstance(node, ast.Try)]
     return any(node.body[0].lineno <= line <= (node.body[-1].end_lineno or 0) for node in tries)
 
