@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import importlib
@@ -10,12 +11,13 @@ import json
 import os
 import sys
 import urllib.request
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from check import COURSE_MODULES, JOURNAL
+from check import COURSE_MODULES, JOURNAL, TASKS
 from check.answers import missing
 from check.folders import did_you_mean, is_2020
 from check.stand_ins import DATA_DIR, Finder, give_back_names
@@ -50,6 +52,7 @@ def move_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
         patch.setattr("matplotlib.use", lambda *_, **__: None)
     serve_mnist(patch)
     give_back_names(folder, patch)
+    leave_scripts_out(folder, patch)
     patch.setattr(sys, "meta_path", [*sys.meta_path, Finder(folder)])
     patch.chdir(folder)
     places = (place for place in sys.path if place and Path(place).resolve() != ROOT)
@@ -57,6 +60,35 @@ def move_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
     # A conftest.py of the original, which pytest has read, may have imported them from there.
     for module in COURSE_MODULES:
         sys.modules.pop(module, None)
+
+
+def leave_scripts_out(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Import of the tasks' files only what they define, not the training that some have below."""
+    compiled = SourceFileLoader.source_to_code
+
+    def source_to_code(self: Any, data: Any, path: Any, **options: Any) -> Any:
+        if Path(path).parent == folder and Path(path).stem in TASKS:
+            data = definitions(ast.parse(data, path))
+        return compiled(self, data, path, **options)
+
+    patch.setattr(SourceFileLoader, "source_to_code", source_to_code)
+
+
+def definitions(tree: ast.Module) -> ast.Module:
+    """Leave out what comes after the last function or class, but for plain values and imports."""
+    kinds = [isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body]
+    end = len(kinds) - kinds[::-1].index(True) if any(kinds) else len(kinds)
+    kept, left_out = tree.body[:end], set[str]()
+    for node in tree.body[end:]:
+        parts = [*ast.walk(node)]
+        names = [part for part in parts if isinstance(part, ast.Name)]
+        is_plain = isinstance(node, ast.Assign) and not any(isinstance(p, ast.Call) for p in parts)
+        is_known = left_out.isdisjoint(name.id for name in names)
+        if isinstance(node, ast.Import | ast.ImportFrom) or (is_plain and is_known):
+            kept.append(node)
+        else:
+            left_out |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    return ast.Module(kept, [])
 
 
 def serve_mnist(patch: pytest.MonkeyPatch) -> None:

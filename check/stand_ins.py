@@ -30,32 +30,14 @@ DATA_DIR = Path(__file__).resolve().parents[1] / "mnist"
 # Names that NumPy has taken away, and what is written today.
 REMOVED = {
     **{name: name for name in ("float", "int", "complex", "object", "str", "math")},
-    **dict.fromkeys(("Inf", "Infinity", "infty", "PINF"), "np.inf"),
-    **dict.fromkeys(("NaN", "NAN"), "np.nan"),
-    "NINF": "-np.inf",
-    "bool8": "np.bool_",
-    "unicode": "str",
-    "float_": "np.float64",
-    "complex_": "np.complex128",
-    "int0": "np.intp",
-    "uint0": "np.uintp",
-    "string_": "np.bytes_",
-    "unicode_": "np.str_",
-    "mat": "np.asmatrix",
-    "product": "np.prod",
-    "cumproduct": "np.cumprod",
-    "sometrue": "np.any",
-    "alltrue": "np.all",
-    "round_": "np.round",
-    "row_stack": "np.vstack",
-    "in1d": "np.isin",
-    "trapz": "np.trapezoid",
-    "asscalar": "np.ndarray.item",
-    "msort": "lambda a: np.sort(a, axis=0)",
+    **dict.fromkeys(("Inf", "Infinity", "infty", "PINF"), "np.inf"), "NINF": "-np.inf",
+    **dict.fromkeys(("NaN", "NAN"), "np.nan"), "float_": "np.float64", "complex_": "np.complex128",
+    "bool8": "np.bool_", "unicode": "str", "unicode_": "np.str_", "string_": "np.bytes_",
+    "product": "np.prod", "cumproduct": "np.cumprod", "sometrue": "np.any", "alltrue": "np.all",
+    "round_": "np.round", "row_stack": "np.vstack", "in1d": "np.isin", "trapz": "np.trapezoid",
+    "mat": "np.asmatrix", "asscalar": "np.ndarray.item", "msort": "lambda a: np.sort(a, axis=0)",
     "asfarray": "lambda a: np.asarray(a, dtype=float)",
-    "VisibleDeprecationWarning": "np.exceptions.VisibleDeprecationWarning",
-    "ComplexWarning": "np.exceptions.ComplexWarning",
-}
+}  # fmt: skip
 # What was said already: files use the same names again and again.
 SAID: set[str] = set()
 

@@ -231,6 +231,10 @@ def require_accuracy(kind: Kind) -> None:
         "that is percent, or how many are right; expected is the fraction, 0 to 1": N * right,
         "that is the fraction of what is wrong": 1 - right,
     }
+    if kind is LOGISTIC:
+        of_all = np.mean(kind.classes(model.forward(X))[:, 0] == targets)
+        hint = "(N,) == (N, 1) is of shape (N, N): each output is compared with all targets"
+        mistakes |= {hint: of_all, f"{hint}, and added up": N * of_all}
     require(called, returned, right, mistakes)
     if kind is LOGISTIC:
         # Ties of both targets, but not as many of each: no wrong rule gives the right fraction.
@@ -632,11 +636,14 @@ def test_early_stopping() -> None:
     called = f"task2.LogisticTrainer(…).train({EPOCHS}), digits 2 and 3, not shuffled"
     expected = f"stopped at step {right}, counted from 0: there the best validation loss is"
     expected += f" {PATIENCE} validations old"
+    if not leaves_its_loop(run.trainer.train, of_epochs=False):
+        missing("train has no break or return in its loop: nothing can stop it early (task 2d)")
     if last + 1 == EPOCHS * (len(run.trainer.X_train) // BATCH):
-        if not leaves_its_loop(run.trainer.train):
-            missing("train has no break or return in its loop: nothing can stop it early (task 2d)")
         wrong(called, f"all {EPOCHS} epochs, up to step {last}", expected, NEVER_STOPPED)
-    wrong(called, f"stopped at step {last}", expected, stop_hint(losses, steps, last, right))
+    hint = stop_hint(losses, steps, last, right)
+    if not leaves_its_loop(run.trainer.train, of_epochs=True):
+        hint = "break ends the inner loop only, which is that of an epoch; the next epoch goes on"
+    wrong(called, f"stopped at step {last}", expected, hint)
 
 
 NEVER_STOPPED = (
@@ -658,14 +665,21 @@ def stop_hint(losses: Array, steps: list[int], last: int, right: int) -> str:
     return ""
 
 
-def leaves_its_loop(train: Any) -> bool:
-    """Tell whether there is anything in a function that ends its loop before time."""
+def leaves_its_loop(train: Any, of_epochs: bool) -> bool:
+    """Tell whether there is anything in a function that ends a loop, or that of the epochs."""
+    loops = (ast.For, ast.While)
+
+    def ends(node: ast.AST, breaks: bool) -> bool:
+        if isinstance(node, ast.Return | ast.Raise) or (breaks and isinstance(node, ast.Break)):
+            return True
+        breaks = breaks and not (of_epochs and isinstance(node, loops))
+        return any(ends(child, breaks) for child in ast.iter_child_nodes(node))
+
     tree = ast.parse(textwrap.dedent(inspect.getsource(train)))
-    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.While)]
-    ends = (ast.Break, ast.Return, ast.Raise)
-    return any(isinstance(node, ends) for loop in loops for node in ast.walk(loop)) or any(
-        isinstance(loop, ast.While) for loop in loops
-    )
+    outer = next((node for node in ast.walk(tree) if isinstance(node, loops)), tree)
+    if not isinstance(outer, ast.For):  # A while has a condition; without a loop, nobody knows.
+        return True
+    return any(ends(child, True) for child in ast.iter_child_nodes(outer))
 
 
 KEEP = (

@@ -121,8 +121,8 @@ MISTAKES = {
     },
     "sixth": {
         "logistic_accuracy": ("task2", "(model.forward(X) >= 0.5) == targets",
-                              "abs(targets - model.forward(X)) <= 0.5",
-                              "take it as right for both targets"),
+                              "(model.forward(X)[:, 0] >= 0.5) == targets",
+                              "each output is compared with all targets"),
         "batch_loader": ("utils", " if drop_last else -(-len(X) // batch_size)", "",
                          "the last batch, where it is incomplete"),
         "early_stopping": ("trainer", "since_best == 10", "step > 60 and"
@@ -230,8 +230,10 @@ def test_our_own_solution_passes_every_check():
 def test_what_the_course_allows_passes(tmp_path):
     folder = solution(
         tmp_path / "solution",
-        # The script trains when it is imported, with MNIST from its old address.
-        ("task2", 'if __name__ == "__main__":', 'if plt.switch_backend("agg") is None:'),
+        # It loads MNIST from its old address when it is imported, and trains; what is plain is kept.
+        ("task2", "np.random.seed(0)", "data = utils.load_binary_dataset(2, 3)"),
+        ("task2", 'if __name__ == "__main__":', "HALF = 0.5\nrun = 1 / 0\nother = run + 1\nif run:"),
+        ("task2", ">= 0.5", ">= HALF"),
         ("task2", "import numpy as np", "import matplotlib\nimport matplotlib.pyplot as plt\n"
          "matplotlib.use('TkAgg')\nimport numpy as np"),
         ("task3a", "np.zeros((785, self.num_outputs))", "np.zeros((785, 10), dtype=np.float32)"),
@@ -356,6 +358,15 @@ def test_a_trainer_that_nothing_can_stop_has_no_early_stopping(tmp_path):
     results = run_checks(solution(tmp_path / "solution", edit), list(FULL), TIMEOUT)
     assert statuses(results) == dict.fromkeys(FULL, "missing")
     assert "nothing can stop it early" in " ".join(results["early_stopping"].text.split())
+
+
+def test_a_break_that_ends_an_epoch_only_is_told_so(tmp_path):
+    edit = ("trainer", "return train_history, val_history\n                step",
+            "break\n                step")  # fmt: skip
+    folder = solution(tmp_path / "solution", edit)
+    result = run_checks(folder, FULL[:1], TIMEOUT)["early_stopping"]
+    assert result.status == "failed"
+    assert "break ends the inner loop only" in " ".join(result.text.split())
 
 
 def test_early_stopping_may_be_switched_on_by_an_argument(tmp_path):
@@ -600,7 +611,8 @@ def read(path):
 
 @needs_sandbox
 def test_the_sandbox_has_all_that_a_solution_needs(tmp_path):
-    edit = ("task2", 'if __name__ == "__main__":', "if plt_is_there := True:")
+    edit = ("task2", "np.random.seed(0)", "import matplotlib.pyplot as plt\nplt.plot(utils."
+            "load_binary_dataset(2, 3)[1])\nplt.savefig('figure.png')")  # fmt: skip
     results = run_checks(solution(tmp_path / "solution", edit), list(CHECKS), TIMEOUT, (), True)
     assert statuses(results) == dict.fromkeys(CHECKS, "passed")
 
