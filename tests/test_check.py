@@ -230,9 +230,10 @@ def test_our_own_solution_passes_every_check():
 def test_what_the_course_allows_passes(tmp_path):
     folder = solution(
         tmp_path / "solution",
-        # It loads MNIST from its old address when it is imported, and trains; what is plain is kept.
+        # It loads MNIST from its old address when it is imported, and trains.
         ("task2", "np.random.seed(0)", "data = utils.load_binary_dataset(2, 3)"),
-        ("task2", 'if __name__ == "__main__":', "HALF = 0.5\nrun = 1 / 0\nother = run + 1\nif run:"),
+        ("task2", 'if __name__ == "__main__":', "HALF = 0.5\nrun = train()\n"
+         "other = run + 1\nif run:"),
         ("task2", ">= 0.5", ">= HALF"),
         ("task2", "import numpy as np", "import matplotlib\nimport matplotlib.pyplot as plt\n"
          "matplotlib.use('TkAgg')\nimport numpy as np"),
