@@ -39,7 +39,8 @@ def look_into(folder: Path) -> Found:
         places = [folder]
     if len(places) != 1:
         return Found(
-            folder, "has none of the course's files, such as task2a.py" + advice(folder, places)
+            folder,
+            "has none of the course's files, such as task2a.py" + whereabouts(folder, places),
         )
     [place] = places
     if is_assignment_2(place):
@@ -60,7 +61,7 @@ def files_below(folder: Path, name: str) -> list[Path]:
     ]
 
 
-def advice(folder: Path, places: list[Path]) -> str:
+def whereabouts(folder: Path, places: list[Path]) -> str:
     """Say where the files may be, or what they may be called."""
     if places:
         return f"; {', '.join(map(str, places[:3]))}{' and more' * (len(places) > 3)} have"

@@ -145,20 +145,15 @@ def read_events(text: str, checks: Sequence[str]) -> list[dict[str, str]]:
     """Read what was noted, in a file that a solution may have written to as well."""
     events = []
     for line in text.splitlines():
-        with contextlib.suppress(ValueError):
-            event = json.loads(line)
-            keys = event.keys() if isinstance(event, dict) else ()
-            if not keys or not all(isinstance(value, str) for value in event.values()):
-                continue
-            if "check" in keys and (
-                event["check"] not in checks or event["status"] not in STATUSES
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            event = {str(key): str(value) for key, value in dict(json.loads(line)).items()}
+            if "check" in event and (
+                event["check"] not in checks or event.get("status") not in STATUSES
             ):
                 continue
             # A terminal obeys some of what is not printable.
-            clean = "".join(
-                c if c.isprintable() or c == "\n" else "?" for c in event.get("text", "")
-            )
-            events.append(event | {"text": clean})
+            characters = (c if c.isprintable() or c == "\n" else "?" for c in event.get("text", ""))
+            events.append(event | {"text": "".join(characters)})
     return events
 
 

@@ -14,7 +14,6 @@ import importlib.util
 import math
 import sys
 import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -151,13 +150,9 @@ def load_mnist() -> tuple[np.ndarray, ...]:
     X_train, Y_train, X_test, Y_test : ndarrays, uint8
         Of shape (60000, 784), (60000,), (10000, 784) and (10000,).
     """
-    return tuple(read_idx())
-
-
-def read_idx() -> Iterator[np.ndarray]:
-    """Read images and labels of both splits."""
+    arrays = []
     for split in ("train", "t10k"):
-        images = gzip.decompress((DATA_DIR / f"{split}-images-idx3-ubyte.gz").read_bytes())
-        labels = gzip.decompress((DATA_DIR / f"{split}-labels-idx1-ubyte.gz").read_bytes())
-        yield np.frombuffer(images, np.uint8, offset=16).reshape(-1, 784).copy()
-        yield np.frombuffer(labels, np.uint8, offset=8).copy()
+        for part, offset, shape in (("images-idx3", 16, (-1, 784)), ("labels-idx1", 8, (-1,))):
+            content = gzip.decompress((DATA_DIR / f"{split}-{part}-ubyte.gz").read_bytes())
+            arrays.append(np.frombuffer(content, np.uint8, offset=offset).reshape(shape).copy())
+    return tuple(arrays)

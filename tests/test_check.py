@@ -555,9 +555,11 @@ seen = (here / "secret").exists()
 def pre_process_images(X):
     raise ValueError(f"sees the secret: {{seen}}")
 """
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="signals, links and sh are needed")
 needs_sandbox = pytest.mark.skipif(bool(sandbox.problem()), reason=sandbox.problem())
 
 
+@needs_posix
 @pytest.mark.parametrize("in_sandbox", [pytest.param(True, marks=needs_sandbox), False])
 def test_malice_gets_nowhere_in_the_sandbox_and_anywhere_without(tmp_path, in_sandbox):
     (tmp_path / "secret").write_text("secret")
@@ -618,6 +620,7 @@ def test_the_sandbox_has_all_that_a_solution_needs(tmp_path):
     assert statuses(results) == dict.fromkeys(CHECKS, "passed")
 
 
+@needs_posix
 def test_without_a_sandbox_the_first_line_says_why(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(__main__, "run_checks", no_checks)
     folder = solution(tmp_path / "solution")
@@ -641,7 +644,8 @@ def no_checks(*_, **__):
 
 
 def test_what_a_solution_writes_into_the_journal_harms_nobody(tmp_path):
-    lies = ['{"check": "one_hot", "status": "won", "text": ""}', "no json", "[1]", '{"check": 1}',
+    lies = ['{"check": "one_hot", "status": "won", "text": ""}', "no json", "[1]",
+            '{"check": "one_hot"}', "[" * 100_000,
             '{"check": "one_hot", "status": "error", "text": "\\u001b[31m red"}']  # fmt: skip
     text = f"open(__import__('os').environ['CHECK_JOURNAL'], 'a').write({chr(10).join(lies)!r})"
     folder = solution(
