@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,14 @@ class Kind:
 
 LOGISTIC = Kind("task2a", "BinaryModel", "task2", "LogisticTrainer", 1, 0.05)
 SOFTMAX = Kind("task3a", "SoftmaxModel", "task3", "SoftmaxTrainer", 10, 0.01)
+
+
+def batch_loader(
+    X: Array, Y: Array, batch_size: int, *_: Any, **__: Any
+) -> Iterator[tuple[Array, Array]]:
+    """Give batches in the order of the data, without an incomplete one at the end."""
+    for start in range(0, len(X) - batch_size + 1, batch_size):
+        yield X[start : start + batch_size], Y[start : start + batch_size]
 
 
 def central_differences(kind: Kind, X: Array, targets: Array, w: Array) -> Array:

@@ -6,23 +6,27 @@ import csv
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import utils
-from check import CHECKS, FULL, __main__
-from check.child import copy_solution, takes_lambda
+from check import CHECKS, FULL, __main__, sandbox
+from check.child import takes_lambda
+from check.folders import copy_solution, look_into
 from check.oracles import LOGISTIC, SOFTMAX, central_differences, right_model
 from check.runner import Result, run_checks
-from check.test_solution import stop_hint
+from check.test_solution import PATIENCE, stop_hint
 
 ROOT = Path(utils.__file__).parent
 SOLUTION = ROOT / "tests" / "check_solutions"
-QUICK = [check for check in CHECKS if check != FULL]
+QUICK = [check for check in CHECKS if check not in FULL]
 TIMEOUT = 100
 # By one of the three made-up folders.
 MISSED = ("one_hot", "l2_gradient", "train_step")
@@ -34,7 +38,7 @@ MISTAKES = {
         "logistic_outputs": ("task2a", "exp(-X", "exp(X", "the sign of X w is wrong"),
         "logistic_loss": ("task2a", "np.mean(losses)", "np.mean(losses, axis=0)", "one element"),
         "logistic_gradient": ("task2a", " / X.shape[0]", "", "20 times too large: its 1/N"),
-        "logistic_accuracy": ("task2", ">= 0.5", "> 0.5", "ŷ = 0.5 counts as 1"),
+        "logistic_accuracy": ("task2", ">= 0.5", "> 0.5", "> and np.round make it 0"),
         "one_hot": ("task3a", "Y.reshape(-1)", "Y", "Y has two dimensions"),
         "softmax_outputs": ("task3a", "e / e.sum(axis=1, keepdims=True)", "e", "add up to 1"),
         "softmax_loss": ("task3a", "np.log(outputs + 1e-15)) / targets.shape[0]",
@@ -50,7 +54,7 @@ MISTAKES = {
                        "loss, accuracy_val, accuracy_train", "first comes the accuracy on"),
     },
     "second": {
-        "preprocessing": ("task2a", "X / 127.5 - 1", "2 * X / 255.0 - 1", "since NumPy 2"),
+        "preprocessing": ("task2a", "X / 127.5 - 1", "2 * X / 255.0 - 1", "2 * 200 becomes 144"),
         "logistic_outputs": ("task2a", "exp(-X.dot(self.w)", "exp(-X.dot(self.w)[:, 0]",
                              "a dimension is lost"),
         "logistic_loss": ("task2a", "np.mean(losses)", "np.sum(losses)", "losses are summed"),
@@ -75,10 +79,69 @@ MISTAKES = {
         "train_step": ("task3", "w - self", "w + self", "goes up the gradient"),
         "validation": ("task3", "self.Y_val, self.model.forward(self.X_val)",
                        "self.Y_train, self.model.forward(self.X_train)", "not that of the valid"),
-        "early_stopping": ("trainer", "self.model.w.copy()", "self.model.w", "w.copy()"),
+        "batch_loader": ("utils", "    if shuffle:\n", "    if True:\n", "it shuffles always"),
+        "best_weights": ("trainer", "self.model.w.copy()", "self.model.w", "w.copy()"),
+    },
+    "fourth": {
+        # The ones are appended before the pixels are scaled.
+        "preprocessing": ("task2a", "np.concatenate((np.ones((X.shape[0], 1)), X), axis=1)",
+                          "np.insert((X + 1) * 127.5, 784, 1, axis=1) / 127.5 - 1",
+                          "the column of the bias trick is -0.992, not 1"),
+        "logistic_loss": ("task2a", "np.mean(losses)", "losses", "a single float is expected"),
+        "logistic_accuracy": ("task2", "(model.forward(X) >= 0.5) == targets",
+                              "np.isclose(targets, model.forward(X), atol=0.5)",
+                              "take it as right for both targets"),
+        "softmax_outputs": ("task3a", "e / e.sum(axis=1, keepdims=True)",
+                            "e / (e.sum(axis=0) + 1e-99)", "axis=1, not axis=0"),
+        "softmax_loss": ("task3a", "-np.sum(targets * np.log(outputs + 1e-15)) /",
+                         "-np.mean(np.sum(targets * np.log(outputs + 1e-15), axis=0)) + 0 *",
+                         "sum over axis 1, mean over axis 0"),
+        "validation": ("trainer", "step % steps_per_validation == 0", "step >= 0",
+                       "step % (batches_per_epoch // 5)"),
+        "batch_loader": ("utils", "yield X[batch], Y[batch]", "yield X[batch], Y[np.sort(batch)]",
+                         "one permutation of the indices"),
+    },
+    "fifth": {
+        "preprocessing": ("task2a", "X = X / 127.5 - 1",
+                          "X = 2.0 * X / X.max(axis=1, keepdims=True) - 1",
+                          "each image is scaled by its own smallest and largest"),
+        "logistic_loss": ("task2a", "return np.mean(losses)",
+                          "kept = 0 * targets\n    kept[:] = losses\n    return kept.mean()",
+                          "cuts off what is behind the point"),
+        "logistic_accuracy": ("task2", "(model.forward(X) >= 0.5) == targets",
+                              "abs(targets - model.forward(X)) < 0.5", "right for neither"),
+        "softmax_loss": ("task3a", "targets * np.log(outputs + 1e-15)",
+                         "targets * np.log(outputs + 1e-15)"
+                         " + (1 - targets) * np.log(1 - outputs + 1e-15)",
+                         "the loss of task 2"),
+        "batch_loader": ("utils", "np.random.shuffle(indices)",
+                         "indices = np.random.choice(indices, len(X))", "some samples come twice"),
+        "early_stopping": ("trainer", "since_best == 10", "since_best == 20",
+                           "waits for 20 validations"),
+    },
+    "sixth": {
+        "logistic_accuracy": ("task2", "(model.forward(X) >= 0.5) == targets",
+                              "(model.forward(X)[:, 0] >= 0.5) == targets",
+                              "each output is compared with all targets"),
+        "batch_loader": ("utils", " if drop_last else -(-len(X) // batch_size)", "",
+                         "the last batch, where it is incomplete"),
+        "early_stopping": ("trainer", "since_best == 10", "step > 60 and"
+                           " loss > [*val_history['loss'].values()][-11]",
+                           "the loss of ten validations before"),
     },
 }  # fmt: skip
 CASES = [(group, check) for group, mistakes in MISTAKES.items() for check in mistakes]
+# Those that no text of the course calls mistakes.
+ADVICE = {
+    ("first", "logistic_loss"),
+    ("second", "large_logits"),
+    ("third", "large_logits"),
+    ("third", "best_weights"),
+}
+
+
+def status_of(group, check):
+    return "advice" if (group, check) in ADVICE else "failed"
 
 
 def solution(folder, *edits):
@@ -93,7 +156,7 @@ def solution(folder, *edits):
 
 
 def checks_of(group):
-    return list(CHECKS) if FULL in MISTAKES[group] else QUICK
+    return list(CHECKS) if {*FULL} & {*MISTAKES[group]} else QUICK
 
 
 def contents(folder):
@@ -132,42 +195,47 @@ def found(tmp_path_factory):
 @pytest.mark.parametrize(("group", "check"), CASES)
 def test_a_mistake_fails_its_check_with_a_hint(found, group, check):
     result = found(group)[check]
-    assert result.status == "failed"
+    assert result.status == status_of(group, check)
     assert MISTAKES[group][check][3] in " ".join(result.text.split())
 
 
 @pytest.mark.parametrize("group", MISTAKES)
 def test_a_mistake_fails_no_other_check(found, group):
     checks = checks_of(group)
-    expected = {check: "failed" if check in MISTAKES[group] else "passed" for check in checks}
+    mistakes = MISTAKES[group]
+    expected = {c: status_of(group, c) if c in mistakes else "passed" for c in checks}
     assert statuses(found(group)) == expected
 
 
 def test_a_failure_says_what_was_called_what_came_back_and_what_was_expected(found):
-    text = found("first")["logistic_loss"].text
+    text = found("second")["logistic_loss"].text
     words = [line.split()[0] for line in text.splitlines() if not line.startswith(" ")]
     assert words == ["called", "returned", "expected", "hint"]
     assert all(len(line) <= 71 for line in text.splitlines())
-    called, returned, expected = re.findall(r"(?:called|returned|expected) +(.*)", text)
+    called, returned, expected = re.findall(r"^(?:called|returned|expected) +(.*)", text, re.M)
     assert called.startswith("task2a.cross_entropy_loss(targets, outputs)")
-    assert returned.removeprefix("array of shape (1,): ") == expected
+    assert float(returned) == pytest.approx(100 * float(expected))
 
 
 def test_our_own_solution_passes_every_check_even_where_python_leaves_out_assertions(monkeypatch):
     monkeypatch.setenv("PYTHONOPTIMIZE", "1")
     process = run_python("check", ".", "--full")
     assert process.stderr == ""
-    *lines, total = process.stdout.splitlines()
+    first, *lines, total = process.stdout.splitlines()
+    assert first.startswith("No sandbox: bubblewrap" if sandbox.problem() else "In a sandbox")
     assert lines == [f"passed   {check}" for check in CHECKS]
-    assert total == "15 of 15 checks passed"
+    assert total == "17 of 17 checks passed"
     assert process.returncode == 0
 
 
 def test_what_the_course_allows_passes(tmp_path):
     folder = solution(
         tmp_path / "solution",
-        # The script trains when it is imported, with MNIST from its old address.
-        ("task2", 'if __name__ == "__main__":', 'if plt.switch_backend("agg") is None:'),
+        # It loads MNIST from its old address when it is imported, and trains.
+        ("task2", "np.random.seed(0)", "data = utils.load_binary_dataset(2, 3)"),
+        ("task2", 'if __name__ == "__main__":', "HALF = 0.5\nrun = train()\n"
+         "other = run + 1\nif run:"),
+        ("task2", ">= 0.5", ">= HALF"),
         ("task2", "import numpy as np", "import matplotlib\nimport matplotlib.pyplot as plt\n"
          "matplotlib.use('TkAgg')\nimport numpy as np"),
         ("task3a", "np.zeros((785, self.num_outputs))", "np.zeros((785, 10), dtype=np.float32)"),
@@ -183,15 +251,20 @@ def test_what_the_course_allows_passes(tmp_path):
     assert contents(folder) == before
 
 
-def test_early_stopping_tells_whether_the_best_weights_are_kept(found):
-    text = " ".join(found("third")[FULL].text.split())
-    assert "stopped at step 1038 with those of step 1038" in text
+def test_advice_on_weights_names_both_steps(found):
+    text = " ".join(found("third")["best_weights"].text.split())
+    assert "those of the last step, 1038 expected those of step 978, the best" in text
 
 
-def test_a_run_that_stops_elsewhere_is_told_where_it_should():
-    assert "nothing has stopped it" in stop_hint(1239, 1240)
-    assert "not at the end of the epoch" in stop_hint(1053, 1240)
-    assert "10 validations old at 1038" in stop_hint(1044, 1240)
+def test_a_run_that_stops_elsewhere_is_told_by_which_rule():
+    steps = [*range(0, 240, 6)]
+    losses = np.array([3.0, 2, 1, *np.linspace(2, 1.5, 20), *np.linspace(1.6, 1.7, 17)])
+    stop = steps[2 + PATIENCE]
+    assert "waits for 5 validations" in stop_hint(losses, steps, steps[7], stop)
+    assert "not at the end of the epoch" in stop_hint(losses, steps, stop + 3, stop)
+    assert stop_hint(losses, steps, 3, stop) == ""
+    rising = np.array([5.0, 4, 3, 3.5, 3, 2.5, 2, *np.linspace(2.1, 3, 33)])
+    assert "a new best sets the count back" in stop_hint(rising, steps, steps[14], steps[16])
 
 
 def test_unfilled_starter_code_is_missing_and_not_failed(tmp_path, monkeypatch):
@@ -210,12 +283,205 @@ def test_unfilled_starter_code_is_missing_and_not_failed(tmp_path, monkeypatch):
         ("task3a", "return np.eye", "raise NotImplementedError\n    return np.eye"),
         ("task2", "    return np.mean(", "    return 0.0\n    return np.mean("),
         ("task2", "outputs = self.model.forward(X_batch)", "loss = 0\n        return loss"),
+        ("utils", "np.random.shuffle(indices)", "pass"),
     )  # fmt: skip
     (folder / "task3.py").unlink()
     results = run_checks(folder, QUICK, TIMEOUT)
     assert statuses(results) == dict.fromkeys(QUICK, "missing")
     assert results["softmax_accuracy"].text == "task3.py is not there"
     assert "NotImplementedError" in results["one_hot"].text
+
+
+# As the course hands it out, in short: sizes of None, losses of 0, models that return nothing.
+STARTER = {
+    "task2a": """
+        import numpy as np
+        import utils
+
+        def pre_process_images(X):
+            return X
+
+        def cross_entropy_loss(targets, outputs):
+            assert targets.shape == outputs.shape
+            return 0
+
+        class BinaryModel:
+            def __init__(self):
+                self.I = None
+                self.w = np.zeros((self.I, 1))
+
+            def forward(self, X):
+                return None
+
+            def backward(self, X, outputs, targets):
+                self.grad = np.zeros_like(self.w)
+        """,
+    "task3a": """
+        import numpy as np
+
+        def cross_entropy_loss(targets, outputs):
+            return 0.0
+
+        class SoftmaxModel:
+            def __init__(self, l2_reg_lambda):
+                self.w = None
+                self.grad = None
+
+            def forward(self, X):
+                return None
+
+            def backward(self, X, outputs, targets):
+                assert targets.shape == outputs.shape
+
+        def one_hot_encode(Y, num_classes):
+            raise NotImplementedError
+        """,
+}
+
+
+def test_starter_code_with_sizes_of_none_and_losses_of_0_is_missing(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        ("task2", "    return np.mean(", "    return 0.0\n    return np.mean("),
+        ("task3", "    return np.mean(", "    return 0.0\n    return np.mean("),
+        ("utils", "np.random.shuffle(indices)", "pass"),
+    )
+    for module, text in STARTER.items():
+        (folder / f"{module}.py").write_text(textwrap.dedent(text))
+    results = run_checks(folder, list(CHECKS), TIMEOUT)
+    assert statuses(results) == dict.fromkeys(CHECKS, "missing")
+    assert "weights of size None" in results["logistic_outputs"].text
+    assert "gives 0, as the starter code does" in results["logistic_loss"].text
+
+
+def test_a_trainer_that_nothing_can_stop_has_no_early_stopping(tmp_path):
+    edit = ("trainer", "return train_history, val_history\n                step", "pass\n          "
+            "      step")  # fmt: skip
+    results = run_checks(solution(tmp_path / "solution", edit), list(FULL), TIMEOUT)
+    assert statuses(results) == dict.fromkeys(FULL, "missing")
+    assert "nothing can stop it early" in " ".join(results["early_stopping"].text.split())
+
+
+def test_a_break_that_ends_an_epoch_only_is_told_so(tmp_path):
+    edit = ("trainer", "return train_history, val_history\n                step",
+            "break\n                step")  # fmt: skip
+    folder = solution(tmp_path / "solution", edit)
+    result = run_checks(folder, FULL[:1], TIMEOUT)["early_stopping"]
+    assert result.status == "failed"
+    assert "break ends the inner loop only" in " ".join(result.text.split())
+
+
+def test_early_stopping_may_be_switched_on_by_an_argument(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        ("trainer", "train(self, num_epochs)", "train(self, num_epochs, early_stopping=False)"),
+        ("trainer", "if since_best == 10", "if early_stopping and since_best == 10"),
+    )
+    assert run_checks(folder, FULL[:1], TIMEOUT)["early_stopping"] == Result("passed")
+
+
+def test_what_was_taken_away_since_and_what_nothing_needs_is_there(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        ("task2a", "import numpy as np", "import numpy as np\nimport not_installed as it\n"
+         "from not_there.at_all import something\nfrom numpy import Inf\nimport utils"),
+        ("task2a", "def pre_process_images(X)", "def pre_process_images(X: it.Tensor | None)"),
+        ("task2a", "X / 127.5", "X.astype(np.float) / 127.5"),
+        ("task2a", "return 1 /", "return np.float_(1) /"),
+        ("task2", "import utils", "import utils\nimport matplotlib.pyplot as plt\n"
+         "plt.style.use('seaborn-white')"),
+        ("task2", "self.model.w -= self.learning_rate * self.model.grad",
+         "model.w -= learning_rate * model.grad + 0 * len(X_train)"),
+        ("task3a", "import numpy as np", "import numpy as np\nfrom course.utils import batch_loader"
+         "\ntry:\n    import perhaps\nexcept ImportError:\n    perhaps = None\n"
+         "assert perhaps is None"),
+        ("task3", "return np.mean(", "something.fit()\n    return np.mean("),
+        ("task3", "import numpy as np", "import numpy as np\nfrom not_there import something"),
+    )  # fmt: skip
+    (folder / "mnist.py").unlink()
+    results = run_checks(folder, list(CHECKS), TIMEOUT)
+    advice = {
+        "preprocessing": "np.Inf, in task2a.py, line 4 hint NumPy has it no longer",
+        "logistic_outputs": "np.float_, in task2a.py, line",
+        "logistic_accuracy": "the style seaborn-white, in task2.py, line 5",
+        "one_hot": "`import utils` is meant",
+    }
+    expected = {check: "advice" if check in advice else "passed" for check in CHECKS}
+    assert statuses(results) == expected | {"softmax_accuracy": "error"}
+    for check, text in advice.items():
+        assert text in " ".join(results[check].text.split())
+    assert "Write float" in results["preprocessing"].text
+    text = " ".join(results["softmax_accuracy"].text.split())
+    assert "No module named 'not_there', and not_there.something.fit is used" in text
+    assert "where task3.py, line" in text
+    strict = run_checks(folder, ["preprocessing"], TIMEOUT, ["--strict-advice"])["preprocessing"]
+    assert strict == Result("failed", results["preprocessing"].text)
+
+
+def test_a_course_file_that_is_not_there_costs_only_what_uses_it(tmp_path):
+    edit = ("task3a", "import numpy as np", "import numpy as np\nfrom task2a import BinaryModel")
+    folder = solution(tmp_path / "solution", edit)
+    (folder / "task2a.py").rename(folder / "task_2a.py")
+    (folder / "trainer.py").unlink()
+    results = run_checks(folder, QUICK, TIMEOUT)
+    there = {"one_hot", "softmax_outputs", "softmax_loss", "softmax_gradient", "l2_gradient"}
+    there.add("batch_loader")
+    assert statuses(results) == {c: "passed" if c in there else "missing" for c in QUICK}
+    assert "did you mean task2a.py? There is task_2a.py" in results["preprocessing"].text
+    assert "trainer.py is not there, and task3.py, line" in results["softmax_accuracy"].text
+
+
+L2_MODEL = """
+from task3a import SoftmaxModel
+
+
+class Penalised(SoftmaxModel):
+    def backward(self, X, outputs, targets):
+        super().backward(X, outputs, targets)
+        self.grad += self.l2_reg_lambda * self.w
+"""
+
+
+def test_the_penalty_may_be_in_a_model_of_task_4_and_be_half_as_large(tmp_path):
+    edit = ("task3a", "        self.grad += 2 * self.l2_reg_lambda * self.w\n", "")
+    folder = solution(tmp_path / "solution", edit)
+    (folder / "task4.py").write_text(L2_MODEL)
+    half = run_checks(folder, ["l2_gradient"], TIMEOUT, ["--penalty=half"])["l2_gradient"]
+    assert half == Result("passed", "found     the penalty is in task4.Penalised")
+    square = run_checks(folder, ["l2_gradient"], TIMEOUT)["l2_gradient"]
+    assert square.status == "failed"
+    text = " ".join(square.text.split())
+    assert "the gradient of λ Σ w² is 2λw; yours has λw. That would be right for ½ λ Σ w²" in text
+    assert "--penalty half" in text
+    (folder / "task4.py").write_text(L2_MODEL.replace("+= self", "+= 2 * self"))
+    other = run_checks(folder, ["l2_gradient"], TIMEOUT, ["--penalty=half"])["l2_gradient"]
+    assert "the gradient of ½ λ Σ w² is λw; yours has 2λw" in " ".join(other.text.split())
+
+
+def test_what_the_edition_of_2020_asks_otherwise_is_advice(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        ("task2a", "X / 127.5 - 1", "X / 255"),
+        ("task3a", ") / targets.shape[0]", ") / targets.size"),
+        ("task3a", "-X.T.dot(targets - outputs) /", "-X.T.dot(targets - outputs) / 10 /"),
+        ("task3", "from task3a", "from task4a"),
+        ("task3", "from trainer import BaseTrainer", "BaseTrainer = object"),
+        ("task2", "from trainer import BaseTrainer\n", "def train(num_epochs): pass\n"),
+        ("task2", "class LogisticTrainer(BaseTrainer)", "class Unused"),
+        ("task3", "class SoftmaxTrainer(BaseTrainer)", "class Unused"),
+        ("utils", "def batch_loader", "def unused"),
+    )
+    (folder / "trainer.py").unlink()
+    (folder / "task3a.py").rename(folder / "task4a.py")
+    (folder / "task3.py").rename(folder / "task4.py")
+    assert "files of the edition of 2020" in look_into(folder).remarks[0]
+    results = run_checks(folder, QUICK, TIMEOUT)
+    advice = {"preprocessing", "softmax_loss", "softmax_gradient"}
+    not_there = {"train_step", "validation", "batch_loader"}
+    assert statuses(results) == {
+        c: "advice" if c in advice else "missing" if c in not_there else "passed" for c in QUICK
+    }
+    assert all("2020" in results[check].text for check in advice | not_there)
 
 
 def test_a_crash_costs_only_the_checks_that_need_what_crashed(tmp_path):
@@ -270,6 +536,155 @@ def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
         assert not state.exists() or state.read_text().split()[2] == "Z"
 
 
+# Each does to a stranger's machine what none should, with what the test has laid out.
+MALICE = """
+import os, pathlib, signal, socket
+here = pathlib.Path({here!r})
+for attempt in (
+    lambda: (here / "written").touch(),
+    lambda: (here / "read").write_text((here / "secret").read_text()),
+    lambda: os.kill({pid}, signal.SIGKILL),
+    lambda: socket.create_connection(("127.0.0.1", {port}), timeout=5),
+):
+    try:
+        attempt()
+    except OSError:
+        pass
+seen = (here / "secret").exists()
+
+
+def pre_process_images(X):
+    raise ValueError(f"sees the secret: {{seen}}")
+"""
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="signals, links and sh are needed")
+needs_sandbox = pytest.mark.skipif(bool(sandbox.problem()), reason=sandbox.problem())
+
+
+@needs_posix
+@pytest.mark.parametrize("in_sandbox", [pytest.param(True, marks=needs_sandbox), False])
+def test_malice_gets_nowhere_in_the_sandbox_and_anywhere_without(tmp_path, in_sandbox):
+    (tmp_path / "secret").write_text("secret")
+    tmp_path.chmod(0o777)
+    victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+    folder = solution(tmp_path / "solution")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        malice = MALICE.format(here=str(tmp_path), pid=victim.pid, port=port)
+        (folder / "task2a.py").write_text(malice)
+        before = {*tmp_path.iterdir()}
+        result = run_checks(folder, ["preprocessing"], TIMEOUT, (), in_sandbox)["preprocessing"]
+        server.settimeout(0.2)
+        try:
+            server.accept()[0].close()
+            connected = True
+        except TimeoutError:
+            connected = False
+    time.sleep(0.1)
+    killed = victim.poll() is not None
+    victim.kill()
+    victim.wait()
+    written = {path.name for path in {*tmp_path.iterdir()} - before}
+    found = connected, killed, written, f"sees the secret: {not in_sandbox}" in result.text
+    assert result.status == "error"
+    assert found == ((False, False, set(), True) if in_sandbox else
+                     (True, True, {"written", "read"}, True))  # fmt: skip
+
+
+@needs_sandbox
+def test_a_folder_that_forks_without_end_is_stopped_and_the_others_go_on(tmp_path, capsys):
+    bomb = solution(tmp_path / "a", ("task2a", "np.random.seed(1)", "import os\nwhile True:\n"
+                    "    try:\n        os.fork()\n    except OSError:\n        pass"))  # fmt: skip
+    good = solution(tmp_path / "b")
+    assert __main__.main([str(bomb), str(good), "--timeout", "3"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[:2] == ["a", "T"]
+    assert lines[3].split() == ["b", *"." * 15]
+    mine = [
+        path for path in Path("/proc").glob("[0-9]*/cmdline") if str(bomb).encode() in read(path)
+    ]
+    assert not mine
+
+
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@needs_sandbox
+def test_the_sandbox_has_all_that_a_solution_needs(tmp_path):
+    edit = ("task2", "np.random.seed(0)", "import matplotlib.pyplot as plt\nplt.plot(utils."
+            "load_binary_dataset(2, 3)[1])\nplt.savefig('figure.png')")  # fmt: skip
+    results = run_checks(solution(tmp_path / "solution", edit), list(CHECKS), TIMEOUT, (), True)
+    assert statuses(results) == dict.fromkeys(CHECKS, "passed")
+
+
+@needs_posix
+def test_without_a_sandbox_the_first_line_says_why(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(__main__, "run_checks", no_checks)
+    folder = solution(tmp_path / "solution")
+    warning = "Run only what you would run yourself."
+    reason = "No permissions to create namespaces"
+    (tmp_path / "bwrap").write_text(f"#!/bin/sh\necho {reason} >&2; exit 1")
+    (tmp_path / "bwrap").chmod(0o755)
+    for path, options, why in (
+        (tmp_path, ["--no-sandbox"], "none was wanted"),
+        (tmp_path, [], f"bubblewrap does not work here ({reason})"),
+        (folder, [], "bubblewrap is not installed"),
+    ):
+        monkeypatch.setenv("PATH", str(path))
+        assert __main__.main([*options, str(folder)]) == 0
+        first = " ".join(capsys.readouterr().out.partition("\npassed")[0].split())
+        assert first == f"No sandbox: {why}. {warning}"
+
+
+def no_checks(*_, **__):
+    return dict.fromkeys(QUICK, Result("passed"))
+
+
+def test_what_a_solution_writes_into_the_journal_harms_nobody(tmp_path):
+    lies = ['{"check": "one_hot", "status": "won", "text": ""}', "no json", "[1]",
+            '{"check": "one_hot"}', "[" * 100_000,
+            '{"check": "one_hot", "status": "error", "text": "\\u001b[31m red"}']  # fmt: skip
+    text = f"open(__import__('os').environ['CHECK_JOURNAL'], 'a').write({chr(10).join(lies)!r})"
+    folder = solution(
+        tmp_path / "solution", ("task3a", "import numpy as np", f"import numpy as np\n{text}")
+    )
+    results = run_checks(folder, ["preprocessing", "one_hot"], TIMEOUT)
+    assert results["preprocessing"] == Result("passed")
+    assert "\x1b" not in results["one_hot"].text
+
+
+def test_what_cannot_be_called_as_the_course_does_says_where_it_is(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        ("task3a", "def one_hot_encode(Y, num_classes)", "def one_hot_encode(Y, num_classes, it)"),
+        ("task3a", "def __init__(self, l2_reg_lambda)", "def __init__(self, num_outputs, reg)"),
+        ("trainer", "X_val, Y_val\n    ):", "X_val, Y_val, my_own\n    ):"),
+        ("task2a", "losses = -(", "float(targets[0] + [0.0])\n    losses = -("),
+        ("task2a", "self.grad = -X.T", "targets -= outputs\n        self.grad = -X.T"),
+        ("task2", "import utils", "from .utils import batch_loader"),
+    )
+    checks = ["logistic_loss", "logistic_gradient", "logistic_accuracy", "one_hot",
+              "softmax_outputs", "batch_loader"]  # fmt: skip
+    results = run_checks(folder, checks, TIMEOUT)
+    texts = {check: " ".join(result.text.split()) for check, result in results.items()}
+    assert {result.status for result in results.values()} == {"error", "passed"}
+    assert "take the element, Y[i, 0]" in texts["logistic_loss"]
+    assert "targets are integers" in texts["logistic_gradient"]
+    assert "the files are no package" in texts["logistic_accuracy"]
+    assert "missing 1 required positional argument: 'it'" in texts["one_hot"]
+    assert "where task3a.py, line 29, in one_hot_encode" in texts["one_hot"]
+    assert (
+        "argument: 'num_outputs' where task3a.py, line 10, in __init__" in texts["softmax_outputs"]
+    )
+    edit = ("trainer", "X_val, Y_val\n    ):", "X_val, Y_val, my_own\n    ):")
+    [step] = run_checks(solution(tmp_path / "other", edit), ["train_step"], TIMEOUT).values()
+    assert "argument: 'my_own' where trainer.py, line 5" in " ".join(step.text.split())
+
+
 def test_words_and_lost_columns_are_wrong_answers_and_not_crashes(tmp_path):
     edits = [
         ("task2a", "return np.mean(losses)", 'return "x"'),
@@ -295,16 +710,30 @@ def test_an_error_that_cannot_say_what_it_is_is_named_with_its_place(tmp_path):
 
 
 def test_pytest_runs_the_same_checks(tmp_path):
-    folder = solution(tmp_path / "solution", MISTAKES["first"]["l2_gradient"][:3])
+    edits = MISTAKES["first"]["l2_gradient"][:3], MISTAKES["first"]["logistic_loss"][:3]
+    folder = solution(tmp_path / "solution", *edits)
     # pytest reads it from the original, before the copy is made.
     (folder / "tests").mkdir()
     (folder / "tests" / "conftest.py").write_text("import task3a\n")
-    process = run_python("pytest", "check", "--solution", folder, "-k", "l2 or one_hot")
+    arguments = ("pytest", "check", "--solution", folder, "-k", "l2 or one_hot or logistic_loss")
+    process = run_python(*arguments)
     assert process.returncode == 1
-    assert "1 failed, 1 passed, 13 deselected" in process.stdout
+    assert "1 failed, 1 passed, 14 deselected, 1 advice" in process.stdout
     assert "the gradient of λ Σ w² is 2λw; yours has λw" in process.stdout
     assert "FAILED check/test_solution.py::test_l2_gradient" in process.stdout
+    assert "a float is expected, not an array of one element" in process.stdout
     assert not list(folder.rglob("__pycache__"))
+    process = run_python(*arguments, "--strict-advice", "--penalty=half")
+    assert "1 failed, 2 passed, 14 deselected" in process.stdout
+    assert "FAILED check/test_solution.py::test_logistic_loss" in process.stdout
+
+
+def test_pytest_without_a_solution_asks_for_one():
+    process = run_python("pytest", "check")
+    assert process.returncode == pytest.ExitCode.USAGE_ERROR
+    assert process.stdout == ""
+    [line] = process.stderr.split("\n\n")[0].splitlines()
+    assert line.startswith("ERROR: --solution is not given; expected --solution DIR")
 
 
 def test_a_csv_file_does_not_replace_what_is_checked(tmp_path):
@@ -315,61 +744,73 @@ def test_a_csv_file_does_not_replace_what_is_checked(tmp_path):
     assert (folder / "task2a.py").read_bytes() == before
 
 
-def test_pytest_without_a_solution_asks_for_one():
-    process = run_python("pytest", "check")
-    assert process.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "the following arguments are required: --solution" in process.stderr
-
-
 @pytest.fixture
 def three(tmp_path, monkeypatch):
     """Make three folders whose results are known."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sandbox, "problem", lambda: "")
     results = {
-        "anna": {},
+        "anna": {"large_logits": Result("advice", "called    it\nreturned  nan")},
         "ben": {"l2_gradient": Result("failed", "called    it\nhint      2λw")},
         "cleo": {"train_step": Result("timeout", "not done"), "one_hot": Result("missing", "no")},
     }
     for name in results:
         Path(name).mkdir()
         Path(name, "task2a.py").touch()
+        Path(name, "trainer.py").touch()
 
-    def run(folder, checks, timeout):
-        assert timeout == 7
-        return {
-            check: results.get(folder.name, {}).get(check, Result("passed")) for check in checks
-        }
+    def run(folder, checks, timeout, options, in_sandbox):
+        assert (timeout, options, in_sandbox) == (7, ["--penalty=square"], True)
+        known = results.get(folder.name, {})
+        return {check: known.get(check, Result("passed")) for check in checks}
 
     monkeypatch.setattr(__main__, "run_checks", run)
 
 
 def test_several_folders_make_a_table_and_counts(three, capsys):
     assert __main__.main(["anna", "ben", "cleo", "--timeout", "7"]) == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == [str(number) for number in range(1, 15)]
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == __main__.SANDBOX
+    assert lines[0].split() == [str(number) for number in range(1, 16)]
     assert [line.split() for line in lines[1:4]] == [
-        ["anna", *"." * 14],
-        ["ben", *".........F...."],
-        ["cleo", *".....-......T."],
+        ["anna", *"...........a..."],
+        ["ben", *".........F....."],
+        ["cleo", *".....-......T.."],
     ]
-    assert [line.split() for line in lines[-14:]] == [
+    assert [line.split() for line in lines[-15:]] == [
         [str(number), check, "2" if check in MISSED else "3", "of", "3", "passed"]
         for number, check in enumerate(QUICK, start=1)
     ]
     assert max(map(len, lines)) <= 80
 
 
+def test_names_in_a_table_are_told_apart(tmp_path):
+    long = "a-repository-of-the-course-with-a-long-name"
+    paths = [tmp_path / student / long / "assignment1" for student in ("anna", "ben")]
+    assert __main__.labels(paths, 29) == ["anna", "ben"]
+    paths += [tmp_path / f"{long}-{student}" / "starter-code" for student in ("cleo", "dora")]
+    names = __main__.labels(paths, 29)
+    assert len({*names}) == 4
+    assert max(map(len, names)) <= 29
+    paths = [tmp_path / f"{long[:20]}{middle}{long}" for middle in ("1", "2", "3")]
+    assert len({*__main__.labels(paths, 29)}) == 3
+    assert __main__.labels([tmp_path, tmp_path / "anna"], 29) == [".", "anna"]
+    assert __main__.labels([Path("anna")], 29) == ["anna"]
+
+
 def test_a_single_folder_makes_a_line_for_each_check_and_says_why(three, capsys):
     assert __main__.main(["anna", "--timeout", "7"]) == 0
+    assert capsys.readouterr().out.endswith("15 of 15 checks passed, 1 of them with advice\n")
     assert __main__.main(["ben", "--timeout", "7"]) == 1
-    lines = capsys.readouterr().out.splitlines()[len(QUICK) + 1 :]
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == __main__.SANDBOX
     start = QUICK.index("l2_gradient")
     assert lines[start : start + 3] == [
         "failed   l2_gradient",
         "         called    it",
         "         hint      2λw",
     ]
-    assert lines[-1] == "13 of 14 checks passed"
+    assert lines[-1] == "14 of 15 checks passed"
 
 
 def test_the_csv_file_has_a_row_for_each_folder(three, capsys):
@@ -390,16 +831,41 @@ def test_what_is_no_solution_is_said_and_the_others_are_checked(three, capsys):
     out, err = capsys.readouterr()
     assert "nowhere: is no folder" in err
     assert "empty: has none of the course's files" in err
-    assert out.splitlines()[1].split() == ["anna", *"." * 14]
+    assert out.splitlines()[2].split() == ["anna", *"...........a..."]
+    assert out.splitlines()[3].split() == ["empty", *"-" * 15]
     assert __main__.main(["nowhere", "--csv", "other.csv"]) == 2
     assert not Path("other.csv").exists()
 
 
-def test_a_folder_above_the_solution_is_told_where_it_is(three, capsys):
+def test_a_folder_above_several_solutions_is_told_where_they_are(three, capsys):
     assert __main__.main(["."]) == 2
-    assert (
-        ".: has none of the course's files, such as task2a.py; anna has" in capsys.readouterr().err
-    )
+    message = ".: has none of the course's files, such as task2a.py; anna, ben, cleo have"
+    assert message in capsys.readouterr().err
+
+
+def test_files_below_are_found_and_that_is_said(three, capsys):
+    Path("anna").rename("inner")
+    Path("outer", "course").mkdir(parents=True)
+    Path("inner").rename("outer/course/anna")
+    # What has the same names and is another assignment is no solution.
+    Path("outer", "assignment2").mkdir()
+    Path("outer/assignment2/task2a.py").write_text("def f(neurons_per_layer): pass\n")
+    assert __main__.main(["outer", "--timeout", "7"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == f"outer: its files are in {Path('course/anna')}"
+    assert "advice   large_logits" in lines
+
+
+def test_notebooks_misnamed_files_and_other_assignments_are_recognised(tmp_path):
+    (tmp_path / "notebook.ipynb").touch()
+    problem = look_into(tmp_path).problem
+    assert "only the notebook notebook.ipynb" in problem
+    assert "jupyter nbconvert --to script" in problem
+    (tmp_path / "Task_2A.py").touch()
+    assert "did you mean task2a.py? There is Task_2A.py" in look_into(tmp_path).problem
+    (tmp_path / "task2a.py").write_text("class SoftmaxModel:\n    neurons_per_layer = [64, 10]\n")
+    assert "files of assignment 2" in look_into(tmp_path).problem
+    assert look_into(solution(tmp_path / "solution")) == (tmp_path / "solution", "", ())
 
 
 @pytest.mark.parametrize("kind", [LOGISTIC, SOFTMAX], ids=["logistic", "softmax"])
@@ -419,6 +885,8 @@ def test_a_copy_leaves_out_what_is_no_part_of_a_solution(tmp_path):
     (folder / "venv" / "pyvenv.cfg").touch()
     (folder / "data" / "labels").write_text("7")
     (folder / "again").symlink_to(folder)
+    (tmp_path / "secret").write_text("secret")
+    (folder / "secret").symlink_to(tmp_path / "secret")
     (folder / "gone").symlink_to(tmp_path / "nowhere")
     (folder / "elsewhere").symlink_to(folder / "data")
     os.mkfifo(folder / "pipe")
@@ -437,3 +905,4 @@ def test_the_penalty_may_have_several_names():
     assert takes_lambda(model("I=785", "reg=0")) == "reg"
     assert takes_lambda(model("strength")) == "strength"
     assert takes_lambda(model("I=785")) is None
+    assert takes_lambda(model("num_outputs")) is None

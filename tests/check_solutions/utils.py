@@ -14,7 +14,7 @@ def batch_loader(X, Y, batch_size, shuffle=False, drop_last=True):
     indices = np.arange(len(X))
     if shuffle:
         np.random.shuffle(indices)  # noqa: NPY002
-    for i in range(len(X) // batch_size):
+    for i in range(len(X) // batch_size if drop_last else -(-len(X) // batch_size)):
         batch = indices[i * batch_size : (i + 1) * batch_size]
         yield X[batch], Y[batch]
 
