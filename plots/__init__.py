@@ -72,7 +72,8 @@ def label_end(
     axes: Axes, x: float, y: float, text: str, color: Any = "0.15", points: float = -1
 ) -> None:
     """Write what a line is beside its end (x, y), so many points above it or, if < 0, below it."""
-    side: dict[str, Any] = {"va": "top" if points < 0 else "bottom", "xytext": (4, points)}
+    where = "top" if points < 0 else "bottom" if points > 0 else "center"
+    side: dict[str, Any] = {"va": where, "xytext": (4, points)}
     axes.annotate(text, (x, y), textcoords="offset points", color=color, **side)
 
 
@@ -200,7 +201,7 @@ def figure_val_accuracies_by_lambda(
         Limits of the y axis of the whole, see `limit_y`. Above it, a second panel shows two
         hundredths around the best run.
     """
-    figure, whole = new_figure("", height=2.8)
+    figure, whole = new_figure("", height=2.7)
     rows = figure.add_gridspec(2)
     whole.set_subplotspec(rows[1])
     closer = figure.add_subplot(rows[0], sharex=whole)
@@ -215,8 +216,9 @@ def figure_val_accuracies_by_lambda(
             color = color_of(trainer.model.l2_reg_lambda)
             plot_val_accuracy(axes, trainer, ("-", "--")[position % 2], color=color)
             end = list(trainer.val_history["accuracy"].items())[-1]
-            if axes is whole or abs(end[1] - middle) < 0.01:
-                label_end(axes, *end, trainer.name)
+            # A name stands where its curve ends close to no other.
+            if (axes is closer) == (abs(end[1] - middle) < 0.01):
+                label_end(axes, *end, trainer.name, points=0)
         axes.margins(x=0.13)
     mark_cut_short(figure, trainers)
     return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ DOTS_PER_INCH = 144
 # The usual fonts of XeLaTeX lack these characters, and KaTeX takes no such commands within \text.
 COMMANDS = {"λ": r"\lambda", "−": "-", "×": r"\times", "‖": r"\Vert", "\u202f": r"\,"}
 SUPERSCRIPTS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+WIDEST_HEADING = 14  # characters
 
 
 def latex(text: str) -> str:
@@ -40,6 +42,16 @@ def latex(text: str) -> str:
     escaped = re.sub("([%_&#])", r"\\\1", text)
     formula = re.sub(f"[{SUPERSCRIPTS}]+|[{''.join(COMMANDS)}]", command, escaped)
     return rf"\text{{{formula}}}".replace(r"\text{}", "")
+
+
+def stacked(heading: str, side: str) -> str:
+    r"""Write a long heading as lines one below the other: ``\text`` does not break."""
+    lines = textwrap.wrap(heading, WIDEST_HEADING)
+    if len(lines) == 1:
+        return latex(heading)
+    flush = "&" if side == "l" else ""
+    rows = r" \\ ".join(flush + latex(line) for line in lines)
+    return rf"\begin{{aligned}}{rows}\end{{aligned}}"
 
 
 class Table:
@@ -70,8 +82,9 @@ class Table:
         )
         # XeLaTeX stops at the tables that pandoc makes of Markdown. VS Code takes LaTeX, too, and
         # gives it to KaTeX, which knows an array, but no tabular.
-        formulas = self.cells.map(latex).rename(columns=latex)
-        array = formulas.to_latex(index=False, column_format="l" + "r" * right)
+        sides = "l" + "r" * right
+        formulas = self.cells.map(latex).set_axis(map(stacked, self.cells, sides), axis=1)
+        array = formulas.to_latex(index=False, column_format=sides)
         array = re.sub(r"\\(?:top|mid|bottom)rule", r"\\hline", array).replace("tabular", "array")
         return {
             "text/html": self.cells.to_html(index=False, border=0),

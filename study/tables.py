@@ -47,7 +47,7 @@ def settings(
             "steps in an epoch": number(trainer.batches_per_epoch),
             "steps between validations": number(trainer.steps_per_validation),
             "patience, in validations": number(trainer.patience),
-            "most epochs": number(num_epochs),
+            "epochs, at most": number(num_epochs),
         }
         for heading, trainer in trainers.items()
     }
@@ -174,16 +174,14 @@ def template_measures(
             "correlation with class mean minus overall mean": number(
                 templates.class_mean_correlation(w, X, Y), ".3f"
             ),
-            "roughness (constant image 0, white noise 1)": number(
-                templates.roughness(w[:-1].T), ".3f"
-            ),
-            "share of the mean error of its class": number(
+            "roughness (0 constant, 1 white noise)": number(templates.roughness(w[:-1].T), ".3f"),
+            "part of the squared errors that the class shares": number(
                 templates.share_of_class(errors[name], Y), ".0%"
             ),
         }
         for name, w in weights.items()
     }
-    return pd.DataFrame(columns).rename_axis("templates").reset_index()
+    return pd.DataFrame(columns).rename_axis("weights as images").reset_index()
 
 
 def accuracies(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
@@ -254,7 +252,7 @@ def orders(trainer: BaseTrainer) -> pd.DataFrame:
     }
     # By the columns of the evidence.
     names = {
-        "periodicity": "share that repeats each epoch",
+        "periodicity": "share that repeats",
         "mean_change": "mean change of the accuracy",
         "deepest_dip": "deepest dip of the accuracy",
         "stop_step": "last step",
@@ -281,23 +279,20 @@ def orders(trainer: BaseTrainer) -> pd.DataFrame:
 
 
 def minimum_and_end() -> pd.DataFrame:
-    """Tabulate the continued softmax run at its minimum and end: means of 25 validations."""
+    """Tabulate the continued softmax run at its minimum and end: medians of 25 validations."""
     history = evidence.read_histories()[UNPENALISED]
     window = single_runs.VALIDATIONS_TO_AVERAGE
-    means = history.rolling(window, center=True).mean().dropna()
-    steps = {
-        "minimum": single_runs.smooth(history.val_loss).idxmin(),
-        "end": means.index[-1],
-    }
+    medians = history.rolling(window, center=True).median().dropna()
+    steps = {"minimum": medians.val_loss.idxmin(), "end": medians.index[-1]}
     rows = [
         {
             "continued run": when,
             "around step": step,
-            "training loss": means.train_loss[step],
-            "validation loss": means.val_loss[step],
-            "training accuracy": means.train_accuracy[step],
-            "validation accuracy": means.val_accuracy[step],
-            "gap, points": 100 * (means.train_accuracy[step] - means.val_accuracy[step]),
+            "training loss": medians.train_loss[step],
+            "validation loss": medians.val_loss[step],
+            "training accuracy": medians.train_accuracy[step],
+            "validation accuracy": medians.val_accuracy[step],
+            "gap, points": 100 * (medians.train_accuracy[step] - medians.val_accuracy[step]),
         }
         for when, step in steps.items()
     ]
@@ -320,9 +315,8 @@ def against_no_penalty() -> pd.DataFrame:
             }
             for part, heading in (("val", "validation"), ("held_out", "held-out")):
                 [difference] = found[found.images == part].to_dict("records")
-                row[f"{heading} (95 % interval)"] = points(
-                    *(100 * difference[k] for k in ("mean", "low", "high"))
-                )
+                mean, low, high = (100 * difference[key] for key in ("mean", "low", "high"))
+                row[f"{heading} (95 % interval)"] = points(mean, low, high, "+.3f")
             rows.append(row)
     return pd.DataFrame(rows)
 

@@ -50,7 +50,9 @@ def test_each_form_of_a_table_has_every_cell():
     assert [cell.strip() for cell in heading.strip("|").split("|")] == list(FRAME.columns)
     assert re.fullmatch(r"\|:-+\|(-+:\|){5}", alignment)
     assert first.startswith(r"| $\lambda$ = 10⁻⁵ |")
-    assert forms["text/latex"].count(r"\\") == 3
+    assert forms["text/latex"].count("\\\\\n") == 3
+    stacked = r"\begin{aligned}\text{validation} \\ \text{accuracy}\end{aligned}"
+    assert stacked in forms["text/latex"]
     assert forms["text/latex"].startswith("$$\\begin{array}{lrrrrr}\n\\hline")
 
 

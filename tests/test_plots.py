@@ -194,8 +194,9 @@ def test_validation_accuracies_by_lambda_are_drawn_as_a_whole_and_around_the_bes
 
 def test_a_curve_that_ends_close_to_the_best_is_named_there():
     runs = [a_run(val_history={"loss": {3: 0.1}, "accuracy": {3: 0.96}})]
-    _, closer = figure_val_accuracies_by_lambda(runs, ACCURACIES).axes
+    whole, closer = figure_val_accuracies_by_lambda(runs, ACCURACIES).axes
     assert beside(closer) == {"not shuffled": (3, 0.96)}
+    assert beside(whole) == {}
 
 
 @pytest.fixture

@@ -53,6 +53,10 @@ def column(table, heading):
     return table[heading].map(number_in)
 
 
+def rows_of(table):
+    return [row.map(number_in) for _, row in table.iterrows()]
+
+
 def run_of(configuration, stop_step=None):
     """Give the history of a run up to its early stop."""
     history = evidence.read_histories()[configuration]
@@ -86,9 +90,20 @@ def test_2b_3b_both_losses_fall_steeply_at_first_and_then_ever_more_slowly(confi
         assert np.all(np.diff(falls) < 0)
 
 
-def test_2b_the_validation_loss_jumps_up_at_a_few_validations():
+def test_2b_the_validation_loss_peaks_again_and_again_at_the_same_batch():
     losses = run_of(UNSHUFFLED).val_loss.loc[100:]
-    assert 3 <= np.count_nonzero(losses > 1.3 * losses.median()) <= 10
+    peaks = losses.index[losses > 1.5 * losses.median()]
+    assert len(peaks) > 3
+    assert set(peaks % 31) == {18}
+
+
+def test_2b_the_training_loss_peaks_once_an_epoch_at_the_same_batch(binary_data):
+    trainer = task2.make_trainer(binary_data, shuffle=False)
+    trainer.train(500)
+    losses = np.array(list(trainer.train_history["loss"].values()))[3 * 31 : 33 * 31]
+    peaks = losses.reshape(30, 31).argmax(axis=1)
+    # The step over the batch spoils the model for it and for the batch after it.
+    assert np.mean(np.isin(peaks, (18, 19))) > 0.9
 
 
 def test_2c_the_difference_of_the_accuracies_is_smaller_than_its_uncertainty(shown, binary_data):
@@ -211,15 +226,23 @@ def test_3d_trained_on_the_model_overfits_slowly_by_its_loss(shown):
 # --- task 4 ----------------------------------------------------------------------------------
 
 
+def test_4b_the_strongly_penalised_run_ends_near_its_minimum(shown):
+    assert number_in(shown["last 250 steps"]["J over its minimum"]["λ = 1"]) < 0.5
+
+
 def test_4b_with_a_strong_penalty_templates_are_nearly_differences_of_mean_images(shown):
-    correlation, roughness, share = (row.map(number_in) for _, row in shown["templates"].iterrows())
+    correlation, roughness, share = (
+        row.map(number_in) for _, row in shown["weights as images"].iterrows()
+    )
     assert correlation["λ = 1"] > 0.98 > 0.9 > correlation["λ = 0"]
     assert share["λ = 1"] > 90 > 50 > share["λ = 0"]
     assert roughness["λ = 1"] < 0.8 * roughness["λ = 0"]
 
 
 def test_4b_training_begins_with_the_same_smooth_templates_and_becomes_rough_later(shown):
-    correlation, roughness, share = (row.map(number_in) for _, row in shown["templates"].iterrows())
+    correlation, roughness, share = (
+        row.map(number_in) for _, row in shown["weights as images"].iterrows()
+    )
     assert roughness["λ = 0, step 248"] < 1.05 * roughness["λ = 1"]
     assert correlation["λ = 0, step 248"] > 0.95
     assert roughness["λ = 0"] > 1.3 * roughness["λ = 0, step 248"]
@@ -256,7 +279,7 @@ def test_4d_the_accuracy_falls_with_every_lambda(shown):
     assert (accuracy.drop("λ = 0") < accuracy["λ = 0"]).all()
 
 
-def test_4d_the_unpenalised_run_ends_before_it_overfits(shown):
+def test_4d_the_unpenalised_run_ends_before_overfitting_does_harm(shown):
     middle, end = shown["the run at"].map(number_in).to_dict("records")
     assert end["validation accuracy"] > middle["validation accuracy"]
     losses = run_of(UNPENALISED).val_loss
@@ -270,6 +293,7 @@ def test_4d_a_strong_penalty_underfits(shown):
     assert train["λ = 1"] < train["λ = 0"] - 10
     assert gap["λ = 1"] < 0 < gap["λ = 0"]
     assert train.is_monotonic_decreasing
+    assert gap.is_monotonic_decreasing
 
 
 def test_4d_at_the_minimum_a_very_small_lambda_overfits(optima):
@@ -344,13 +368,13 @@ def test_beyond_the_dip_goes_along_with_the_images_and_they_make_it_only_togethe
     moved, spread = "10 images moved to batch 9", "spread over 10 batches"
     assert at_18["order of the file"] == lowest["order of the file"] < -2
     assert at_18[moved] > 0.1 * at_18["order of the file"]
-    assert at_9[moved] == lowest[moved] < -1
+    assert at_9[moved] == lowest[moved] < 0.5 * lowest["order of the file"]
     assert lowest[spread] > 0.15 * lowest["order of the file"]
 
 
 def test_beyond_what_repeats_with_the_epoch_goes_away_with_shuffling(shown):
     table = shown["runs of task 2"]
-    share = table.loc["share that repeats each epoch"]
+    share = table.loc["share that repeats"]
     assert number_in(share["fixed"]) > 50 > 10 > number_in(share["shuffled"])
     [heading] = [name for name in table if "minus" in name]
     assert interval_in(share[heading])[1] < 0
@@ -365,10 +389,10 @@ def test_beyond_shuffling_makes_no_difference_that_was_found(shown, what):
     assert low < 0 < high
 
 
-def test_beyond_the_deepest_dip_of_the_file_is_deeper_than_that_of_any_random_order(shown):
-    of_file = number_in(shown["runs of task 2"]["file"]["deepest dip of the accuracy"])
-    runs = evidence.read_table("runs")
-    assert of_file > 100 * runs.deepest_dip.max()
+def test_beyond_the_deepest_dip_of_the_file_is_more_than_six_times_as_deep_as_usual(shown):
+    dips = shown["runs of task 2"].loc["deepest dip of the accuracy"]
+    usual = max(number_in(dips[kind]) for kind in ("fixed", "shuffled"))
+    assert number_in(dips["file"]) > 6 * usual
 
 
 def test_beyond_with_shuffling_runs_end_earlier_with_fewer_training_images_right(shown):
@@ -397,7 +421,7 @@ def test_beyond_every_interval_of_a_penalty_lies_below_zero():
 def test_beyond_the_weakest_penalty_costs_little_which_one_run_mostly_does_not_show(shown):
     table = shown["λ, minus λ = 0"].loc["λ = 0.001"]
     means = pd.concat([table[name].map(number_in) for name in table if "interval" in name])
-    assert (means.min(), means.max()) == (-0.09, -0.04)
+    assert (means.min(), means.max()) == (-0.091, -0.042)
     differences = evidence.read_table("differences")
     runs = differences[
         (differences.configuration == PENALISED[0])
