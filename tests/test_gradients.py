@@ -167,6 +167,13 @@ def test_only_a_forward_that_gives_the_same_for_stacks_gets_stacks(binary_data, 
         assert takers == [SmallModel, KeepsOutputs]
 
 
+def test_check_takes_an_error_of_half_a_millionth_and_finds_one_of_two_millionths():
+    error = check(SmallModel(lambda of_loss, of_penalty: (1 + 5e-7) * (of_loss + of_penalty)))
+    assert error == pytest.approx(5e-7, rel=0.05)
+    message = failure_of(SmallModel(lambda of_loss, of_penalty: 1.000002 * (of_loss + of_penalty)))
+    assert " of 18 weights are off" in message
+
+
 def test_check_finds_a_weight_that_forward_ignores():
     assert failure_of(IgnoresAWeight(l2_reg_lambda=0)).startswith(
         "1 of 18 weights is off, most of all w[2, 1]: backward gives"
