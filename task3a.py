@@ -126,10 +126,8 @@ def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: NDArray) -> f
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
-    parser = cli.Parser(
-        "Check one-hot encoding, model, loss and gradient of task 3a on real images.",
-        cli.DATA_OPTIONS,
-    )
+    text = "Check one-hot encoding, model, loss and gradient of task 3a on real images."
+    parser = cli.Parser(text, cli.DATA_OPTIONS)
     args = parser.parse_args(argv)
     images, labels, _, _ = load_full_mnist(args.data_dir)
     X, labels = pre_process_images(images[:NUM_CHECKED]), labels[:NUM_CHECKED]

@@ -135,7 +135,7 @@ def test_tables_and_figures_name_the_settings_that_are_not_the_assignments(tmp_p
     for arguments, note in (
         ([], ""),
         (["--digits", "2", "3"], ""),
-        (other, "data kuzushi, digits 4 and 9, learning rate 0.02"),
+        (other, "data dir kuzushi, digits 4 and 9, learning rate 0.02"),
     ):
         figure = plt.figure()
         cli.save_figures({"a.png": figure}, parser.parse_args([*arguments, *folders]))
@@ -143,7 +143,7 @@ def test_tables_and_figures_name_the_settings_that_are_not_the_assignments(tmp_p
         plt.close(figure)
     assert task2.main(["--digits", "4", "9", "--epochs", "1", *folders]) == 0
     settings, header = capsys.readouterr().out.splitlines()[:2]
-    assert settings == "not the assignment's settings: digits 4 and 9, most epochs 1"
+    assert settings == "not the assignment's settings: digits 4 and 9, epochs 1"
     assert header.split("  ")[0] == "run"
 
 
@@ -590,7 +590,7 @@ def test_a_console_that_cannot_print_lambda_costs_no_result(tmp_path):
     )
     assert (result.returncode, result.stderr) == (0, "")
     settings, header, ended = result.stdout.splitlines()[:3]
-    assert settings == "not the assignment's settings: most epochs 1"
+    assert settings == "not the assignment's settings: epochs 1"
     assert header.split("  ")[-1].strip() == "lambda = 0.1"
     assert header.index("lambda = 0.1") == ended.rindex("last epoch")
     assert files_in(tmp_path / "figures") == FIGURES["task4.py"]
