@@ -45,7 +45,8 @@ def one_hot_encode(Y: NDArray, num_classes: int) -> NDArray[np.float32]:
 def softmax(z: Floats) -> Floats:
     """Compute exp(z_k) / Σⱼ exp(z_j) over the last axis without overflow."""
     # A common shift of all logits cancels out; this one makes the largest exponent 0.
-    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    e = z - z.max(axis=-1, keepdims=True)
+    np.exp(e, out=e)
     e /= e.sum(axis=-1, keepdims=True)
     return e
 
