@@ -4,6 +4,7 @@ import copy
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -147,16 +148,34 @@ def test_a_run_that_diverges_does_not_end_the_others(small_full_data):
 
 def test_ctrl_c_ends_runs_in_threads_after_their_step(small_full_data):
     def press_ctrl_c(trainer):
-        if trainer.stop_step == 20:
+        if trainer.stop_step == 200:
             os.kill(os.getpid(), signal.SIGINT)
 
     trainers = [softmax_trainer(small_full_data, patience=10**6) for _ in range(2)]
     trainers[0].after_step = press_ctrl_c
     with pytest.raises(KeyboardInterrupt):
-        train_all(trainers, 10**6)
+        train_all(trainers, 1000)
     for trainer in trainers:
         assert trainer.ended == "interrupted"
         assert_has_its_best_weights(trainer)
+
+
+def test_ctrl_c_before_all_runs_have_a_thread_ends_those_that_have(small_full_data, monkeypatch):
+    begun = []
+    submit = ThreadPoolExecutor.submit
+
+    def submit_one(pool, *arguments):
+        if begun:
+            raise KeyboardInterrupt
+        begun.append(submit(pool, *arguments))
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_one)
+    trainers = [softmax_trainer(small_full_data, patience=10**6) for _ in range(2)]
+    with pytest.raises(KeyboardInterrupt):
+        train_all(trainers, 200)
+    assert begun[0].done()
+    assert [trainer.ended for trainer in trainers] == ["interrupted", "interrupted"]
+    assert_has_its_best_weights(trainers[0])
 
 
 def test_runs_in_threads_have_one_blas_thread_each_and_a_run_alone_has_all(small_full_data):
