@@ -469,6 +469,7 @@ def test_training_works_in_a_thread(small_binary_data):
         ({"learning_rate": None}, "learning_rate is None"),
         ({"rng": 5}, "rng is 5; expected a numpy.random.Generator"),
         ({"Y_val": np.full((NUM_VAL, 10), 2)}, "Y_val has values from 2 to 2; expected 0 to 1"),
+        ({"Y_val": np.full((NUM_VAL, 10), -1)}, "Y_val has values from -1 to -1"),
     ],
 )
 def test_trainer_refuses_settings_that_make_no_sense(small_full_data, setting, message):
@@ -482,6 +483,12 @@ def test_trainer_refuses_settings_that_make_no_sense(small_full_data, setting, m
     }
     with pytest.raises(ValueError, match=message):
         task3.SoftmaxTrainer(**(settings | setting))
+
+
+def test_five_batches_are_enough_and_each_has_its_validation(small_full_data):
+    trainer = task3.SoftmaxTrainer(task3a.SoftmaxModel(0), 0.01, 300, True, *small_full_data)
+    trainer.train(1)
+    assert list(trainer.val_history["loss"]) == [0, 1, 2, 3, 4]
 
 
 def test_train_refuses_zero_epochs(small_binary_data):
