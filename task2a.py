@@ -143,12 +143,8 @@ def gradient_approximation_test(model: BinaryModel, X: Floats, Y: NDArray) -> fl
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
-    parser = cli.Parser(
-        "Check preprocessing, model, loss and gradient of task 2a on real images.",
-        cli.DIGITS_OPTION,
-        cli.DATA_OPTIONS,
-        digits=DIGITS,
-    )
+    text = "Check preprocessing, model, loss and gradient of task 2a on real images."
+    parser = cli.Parser(text, cli.DIGITS_OPTION, cli.DATA_OPTIONS, digits=DIGITS)
     args = parser.parse_args(argv)
     class1, class2 = args.digits
     images, targets, _, _ = load_binary_dataset(class1, class2, args.data_dir)

@@ -45,7 +45,8 @@ def one_hot_encode(Y: NDArray, num_classes: int) -> NDArray[np.float32]:
 def softmax(z: Floats) -> Floats:
     """Compute exp(z_k) / Σⱼ exp(z_j) over the last axis without overflow."""
     # A common shift of all logits cancels out; this one makes the largest exponent 0.
-    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    e = z - z.max(axis=-1, keepdims=True)
+    np.exp(e, out=e)
     e /= e.sum(axis=-1, keepdims=True)
     return e
 
@@ -126,10 +127,8 @@ def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: NDArray) -> f
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
-    parser = cli.Parser(
-        "Check one-hot encoding, model, loss and gradient of task 3a on real images.",
-        cli.DATA_OPTIONS,
-    )
+    text = "Check one-hot encoding, model, loss and gradient of task 3a on real images."
+    parser = cli.Parser(text, cli.DATA_OPTIONS)
     args = parser.parse_args(argv)
     images, labels, _, _ = load_full_mnist(args.data_dir)
     X, labels = pre_process_images(images[:NUM_CHECKED]), labels[:NUM_CHECKED]

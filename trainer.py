@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from numerics.arguments import Floats, check_batches, check_dataset, check_positive, check_rng
 from numerics.evaluation import evaluate
-from utils import PATIENCE, SEED, batch_loader
+from utils import PATIENCE, SEED, VALIDATIONS_PER_EPOCH, batch_loader
 
-VALIDATIONS_PER_EPOCH = 5
 MOST_WAITING = 10  # However large the patience is: Ctrl-C waits until they are evaluated.
 History = dict[str, dict[int, float]]
 
@@ -95,7 +94,8 @@ class BaseTrainer:
         self.val_history: History = {"loss": {}, "accuracy": {}}
         self.ended, self.stop_step, self.stop_epoch, self.seconds = "interrupted", 0, 0, 0.0
         self.best_step: int | None = None
-        self.best_loss, self.best_w = math.inf, self.model.w.copy("K")
+        self.best_loss = math.inf
+        self.best_w: Floats = self.model.w.copy("K")
         self.validations_since_best = 0
         self.waiting: dict[int, Floats] = {}
 

@@ -21,6 +21,7 @@ NUM_TRAIN = 20_000
 BATCH_SIZE = 128
 EPOCHS = 500  # at most
 PATIENCE = 10  # validations without improvement
+VALIDATIONS_PER_EPOCH = 5
 SEED = 0  # of the order of the samples
 
 # X_train, Y_train, X_val, Y_val
@@ -131,6 +132,7 @@ def batch_loader(
     if not isinstance(batch_size, INTEGER) or not 1 <= batch_size <= len(X):
         raise ValueError(f"batch_size is {batch_size!r}; expected 1 to {len(X)}, the samples in X")
     check_rng(rng)
+    # No `yield` here: it would put these errors off until the first batch is asked for.
     end = len(X) // batch_size * batch_size if drop_last else len(X)
     batches = (slice(start, start + batch_size) for start in range(0, end, batch_size))
     if not shuffle:

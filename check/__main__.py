@@ -49,7 +49,7 @@ def make_parser() -> cli.Parser:
         type=cli.POSITIVE_INT,
         default=60,
         metavar="SECONDS",
-        help="how long the code of a folder may run (default: %(default)g)",
+        help="how long the code of a folder may run",
     )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each folder")
     parser.add_argument("--strict", action="store_true", help="let advice be a failure")

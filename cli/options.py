@@ -55,18 +55,13 @@ DIGIT = number_parser(int, "a digit from 0 to 9", lambda value: value in range(m
 Options = Mapping[str, Mapping[str, Any]]
 
 DATA_OPTIONS: Options = {
-    "--data-dir": {
-        "type": Path,
-        "default": mnist.DATA_DIR,
-        "metavar": "DIR",
-        "help": "folder of IDX files, plain or .gz (default: the repository's MNIST)",
-    },
+    "--data-dir": {"type": Path, "default": mnist.DATA_DIR, "help": "folder of IDX files"},
     "--seed": {"type": NATURAL, "default": SEED, "help": "seed of everything random"},
     "--quiet": {"action": "store_true", "help": "print nothing but errors"},
 }
 TRAINING_OPTIONS: Options = {
     "--epochs": {"type": POSITIVE_INT, "default": EPOCHS, "help": "the most epochs to train"},
-    "--learning-rate": {"type": POSITIVE, "metavar": "RATE", "help": "step size of the descent"},
+    "--learning-rate": {"type": POSITIVE, "help": "step size of gradient descent"},
     "--batch-size": {"type": POSITIVE_INT, "default": BATCH_SIZE, "help": "samples in a batch"},
     "--patience": {
         "type": POSITIVE_INT,
@@ -80,12 +75,7 @@ OUTPUT_OPTIONS: Options = {
     "--show": {"action": "store_true", "help": "open the figures in windows, too"},
 }
 DIGITS_OPTION: Options = {
-    "--digits": {
-        "type": DIGIT,
-        "nargs": 2,
-        "metavar": ("ONE", "ZERO"),
-        "help": "the digits of target 1 and target 0",
-    }
+    "--digits": {"type": DIGIT, "nargs": 2, "help": "the digits of target 1 and target 0"}
 }
 
 
@@ -111,15 +101,16 @@ class Parser(argparse.ArgumentParser):
         super().__init__(program(), description=description, epilog=epilog, allow_abbrev=False)
         for group in groups:
             for name, arguments in group.items():
-                default = defaults.get(name.lstrip("-").replace("-", "_"), arguments.get("default"))
-                self.add_argument(name, **{**arguments, "default": default})
+                dest = name.lstrip("-").replace("-", "_")
+                own_default = {"default": defaults[dest]} if dest in defaults else {}
+                self.add_argument(name, **arguments, **own_default)
 
     def add_argument(self, *names: str, **arguments: Any) -> argparse.Action:
         """Add an argument as ever, with its default at the end of its help."""
-        default, text = arguments.get("default"), arguments.get("help", "")
-        if default not in (None, argparse.SUPPRESS) and "(default" not in text:
+        default = arguments.get("default")
+        if default not in (None, argparse.SUPPRESS):
             shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-            arguments["help"] = f"{text} (default: {shown})"
+            arguments["help"] += f" (default: {shown})"
         return super().add_argument(*names, **arguments)
 
     def parse_args(self, *args: Any, **kwargs: Any) -> argparse.Namespace:  # type: ignore[override]

@@ -28,16 +28,8 @@ Trainer = TypeVar("Trainer", bound=BaseTrainer)
 
 # By the last word of a row's name.
 FORMATS = {"epoch": "", "step": ",", "loss": ".4f", "accuracy": ".2%", "seconds": ".1f"}
-# What others than the assignment's settings are called in tables and figures.
-SETTINGS = {
-    "data_dir": "data",
-    "digits": "digits",
-    "learning_rate": "learning rate",
-    "batch_size": "batch size",
-    "patience": "patience",
-    "epochs": "most epochs",
-    "seed": "seed",
-}
+# Tables and figures name those that are not the assignment's.
+SETTINGS = ("data_dir", "digits", "learning_rate", "batch_size", "patience", "epochs", "seed")
 HOW_IT_ENDED = ("ended", "stop_step", "stop_epoch", "best_step", "best_loss")
 
 
@@ -68,14 +60,14 @@ def training_settings(args: argparse.Namespace) -> dict[str, Any]:
 def other_settings(args: argparse.Namespace) -> str:
     """Name the settings that are not the assignment's; an empty string if there are none."""
     found = []
-    for name, words in SETTINGS.items():
+    for name in SETTINGS:
         value = getattr(args, name, None)
         if value is not None and not np.array_equal(value, args.defaults[name]):
             if isinstance(value, Path):
                 text = value.resolve().name
             else:
                 text = " and ".join(number(part, "g") for part in np.atleast_1d(value))
-            found.append(f"{words} {text}")
+            found.append(f"{name.replace('_', ' ')} {text}")
     return ", ".join(found)
 
 

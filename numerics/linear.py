@@ -117,8 +117,7 @@ def product(A: Floats, B: Floats) -> Floats:
     *stack, K, D = A.shape
     N = B.shape[1]
     if K * D * N > LARGE_PRODUCT:
-        # B is the transpose of an array that BLAS reads faster as it is.
-        return (B.T @ A.reshape(-1, D).T).T.copy().reshape(*stack, K, N)
+        return (A.reshape(-1, D) @ B).reshape(*stack, K, N)
     columns = columns_of_slice(N, K * D)
     if columns == N:
         return A @ B

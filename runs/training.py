@@ -28,8 +28,8 @@ def train_all(trainers: Sequence[Any], num_epochs: int) -> None:
         trainers[0].train(num_epochs)
         return
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as threads:
-        runs = [threads.submit(trainer.train, num_epochs) for trainer in trainers]
         try:
+            runs = [threads.submit(trainer.train, num_epochs) for trainer in trainers]
             wait(runs)
         except BaseException:
             # Ctrl-C reaches this thread only. The others end after their step.

@@ -167,6 +167,37 @@ def test_only_a_forward_that_gives_the_same_for_stacks_gets_stacks(binary_data, 
         assert takers == [SmallModel, KeepsOutputs]
 
 
+def test_check_takes_an_error_of_half_a_millionth_and_finds_one_of_two_millionths():
+    error = check(SmallModel(lambda of_loss, of_penalty: (1 + 5e-7) * (of_loss + of_penalty)))
+    assert error == pytest.approx(5e-7, rel=0.05)
+    message = failure_of(SmallModel(lambda of_loss, of_penalty: 1.000002 * (of_loss + of_penalty)))
+    assert " of 18 weights are off" in message
+
+
+@pytest.mark.parametrize("weight", [0, 1, 2])
+def test_an_error_is_relative_to_its_gradient_or_a_hundredth_of_the_largest(weight):
+    gradient = np.array([[1.0], [0.02], [0.0001]])
+
+    class Linear:
+        w = np.zeros((3, 1))
+
+        def forward(self, X):
+            return X @ self.w
+
+        def backward(self, X, outputs, targets):
+            self.grad = gradient.copy()
+            self.grad[weight] += error * max(gradient[weight, 0], 0.01)
+
+    def test():
+        return check_gradient(Linear(), gradient.T, None, lambda targets, outputs: outputs.mean())
+
+    error = 5e-7
+    assert test() == pytest.approx(error, rel=0.01)
+    error = 2e-6
+    with pytest.raises(AssertionError, match=rf"1 of 3 weights is off, .* w\[{weight}, 0\]"):
+        test()
+
+
 def test_check_finds_a_weight_that_forward_ignores():
     assert failure_of(IgnoresAWeight(l2_reg_lambda=0)).startswith(
         "1 of 18 weights is off, most of all w[2, 1]: backward gives"

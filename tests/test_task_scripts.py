@@ -135,7 +135,7 @@ def test_tables_and_figures_name_the_settings_that_are_not_the_assignments(tmp_p
     for arguments, note in (
         ([], ""),
         (["--digits", "2", "3"], ""),
-        (other, "data kuzushi, digits 4 and 9, learning rate 0.02"),
+        (other, "data dir kuzushi, digits 4 and 9, learning rate 0.02"),
     ):
         figure = plt.figure()
         cli.save_figures({"a.png": figure}, parser.parse_args([*arguments, *folders]))
@@ -143,8 +143,57 @@ def test_tables_and_figures_name_the_settings_that_are_not_the_assignments(tmp_p
         plt.close(figure)
     assert task2.main(["--digits", "4", "9", "--epochs", "1", *folders]) == 0
     settings, header = capsys.readouterr().out.splitlines()[:2]
-    assert settings == "not the assignment's settings: digits 4 and 9, most epochs 1"
+    assert settings == "not the assignment's settings: digits 4 and 9, epochs 1"
     assert header.split("  ")[0] == "run"
+
+
+# Digits are told apart by how many images of them there are. λ, learning rate, shuffled?
+ASSIGNMENT = {
+    "task2.py": {"not shuffled": (0, 0.05, False), "shuffled": (0, 0.05, True)},
+    "task3.py": {"λ = 0": (0, 0.01, True)},
+    "task4.py": {f"λ = {value}": (value, 0.01, True) for value in (0, 0.001, 0.01, 0.1, 1)},
+}
+
+
+@pytest.mark.parametrize("script", ASSIGNMENT)
+def test_a_script_without_options_trains_as_the_assignment_says(run_here, monkeypatch, script):
+    started = {}
+
+    def note(trainers, args, interrupted):
+        started.update({trainer.name: trainer for trainer in trainers.values()})
+        started["epochs"] = args.epochs
+        return {}
+
+    monkeypatch.setattr(cli, "train", note)
+    run_here(script)
+    assert started.pop("epochs") == 500
+    assert list(started) == list(ASSIGNMENT[script])
+    for name, trainer in started.items():
+        l2_reg_lambda = getattr(trainer.model, "l2_reg_lambda", 0)
+        found = l2_reg_lambda, trainer.learning_rate, trainer.shuffle_dataset
+        assert found == ASSIGNMENT[script][name]
+        assert (trainer.batch_size, trainer.patience) == (128, 10)
+        images = (4_005, 2_042) if script == "task2.py" else (20_000, 10_000)
+        assert (len(trainer.X_train), len(trainer.X_val)) == images
+        assert trainer.steps_per_validation == images[0] // 128 // 5
+        assert not trainer.model.w.any()
+        assert trainer.rng.random() == np.random.default_rng(0).random()
+    if script == "task2.py":
+        twos = {(len(Y), int(Y.sum())) for Y in (trainer.Y_train, trainer.Y_val)}
+        assert twos == {(4_005, 1_929), (2_042, 1_032)}
+
+
+@pytest.mark.parametrize(
+    ("module", "figures", "limits"),
+    [
+        (task2, "LOSS_LIMITS", (0, 0.2)),
+        (task2, "ACCURACY_LIMITS", (0.93, 0.99)),
+        (task3, "LOSS_LIMITS", (0.2, 0.6)),
+        (task3, "ACCURACY_LIMITS", (0.89, 0.93)),
+    ],
+)
+def test_figures_have_the_assignments_limits(module, figures, limits):
+    assert getattr(module, figures) == limits
 
 
 @pytest.mark.parametrize("script", ["task2a.py", "task3a.py"])
@@ -212,6 +261,71 @@ def test_options_change_the_run(run_here, tmp_path):
     }
     assert {key: saved.settings[key] for key in expected} == expected
     assert files_in(tmp_path / "f") == FIGURES["task2.py"]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("task2.py", ["--digits", 7, 1, "--epochs", 2, "--learning-rate", 0.02, "--seed", 5]),
+        ("task4.py", ["--l2", 0.3, "--epochs", 1, "--batch-size", 500, "--patience", 2]),
+    ],
+)
+def test_a_run_can_be_made_again_from_what_its_weights_file_says(
+    run_here, tmp_path, monkeypatch, full_data, script, arguments
+):
+    monkeypatch.setattr({"task2.py": task2, "task4.py": task4}[script], "draw", lambda runs: {})
+    assert run_here(script, *arguments, "--quiet").returncode == 0
+    paths = list((tmp_path / "weights").iterdir())
+    assert len(paths) == 2
+    for path in paths:
+        saved = weights.load_weights(path)
+        names = ("learning_rate", "batch_size", "patience", "seed")
+        settings = {name: saved.settings[name] for name in names}
+        if saved.settings["model"] == "logistic":
+            settings["shuffle"] = saved.settings["shuffle"]
+            trainer = task2.make_trainer(task2.load_data(saved.settings["classes"]), **settings)
+        else:
+            assert saved.settings["classes"] == list(range(10))
+            settings["l2_reg_lambda"] = saved.settings["l2_reg_lambda"]
+            assert path.name == f"task4_l2_{settings['l2_reg_lambda']:g}.npz"
+            trainer = task3.make_trainer(full_data, **settings)
+        trainer.train(saved.settings["epochs"])
+        assert trainer.shuffle_dataset == saved.settings["shuffle"]
+        np.testing.assert_allclose(saved.w, trainer.model.w, atol=1e-5)
+        assert saved.train_history["loss"] == pytest.approx(trainer.train_history["loss"], rel=1e-4)
+        for name in ("ended", "stop_step", "stop_epoch", "best_step"):
+            assert saved.settings[name] == getattr(trainer, name)
+
+
+def test_the_table_says_of_each_run_what_it_was(run_here, monkeypatch):
+    trained = {}
+    train = cli.train
+
+    def note(*arguments):
+        trained.update(train(*arguments))
+        return trained
+
+    monkeypatch.setattr(cli, "train", note)
+    monkeypatch.setattr(task4, "draw", lambda trainers: {})
+    shown = run_here("task4.py", "--l2", 0.1, 1, "--epochs", 9).stdout.replace("\u202f", "")
+    table = [re.split(r"\s{2,}", row) for row in shown.splitlines()[1:11]]
+    rows = {name: cells for name, *cells in table}
+    for column, trainer in enumerate(trained.values()):
+        best = trainer.best_step
+        losses = [trainer.train_history["loss"][step] for step in range(best - 30, best + 1)]
+        assert {name: cells[column] for name, cells in rows.items()} == {
+            "run": trainer.name,
+            "ended": trainer.ended,
+            "stop step": f"{trainer.stop_step}",
+            "stop epoch": f"{trainer.stop_epoch}",
+            "best step": f"{best}",
+            "train loss": f"{np.mean(losses):.4f}",
+            "val loss": f"{trainer.val_history['loss'][best]:.4f}",
+            "train accuracy": f"{trainer.train_history['accuracy'][best]:.2%}",
+            "val accuracy": f"{trainer.val_history['accuracy'][best]:.2%}",
+            "seconds": f"{trainer.seconds:.1f}",
+        }
+    assert len({trainer.stop_step for trainer in trained.values()}) > 1
 
 
 @pytest.mark.parametrize(
@@ -476,7 +590,7 @@ def test_a_console_that_cannot_print_lambda_costs_no_result(tmp_path):
     )
     assert (result.returncode, result.stderr) == (0, "")
     settings, header, ended = result.stdout.splitlines()[:3]
-    assert settings == "not the assignment's settings: most epochs 1"
+    assert settings == "not the assignment's settings: epochs 1"
     assert header.split("  ")[-1].strip() == "lambda = 0.1"
     assert header.index("lambda = 0.1") == ended.rindex("last epoch")
     assert files_in(tmp_path / "figures") == FIGURES["task4.py"]

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import copy
+import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import reference_trainer
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import cli
 import task2
@@ -15,7 +17,6 @@ import task2a
 import task3
 import task3a
 import task4
-from numerics import evaluation
 from runs.summary import summary
 from runs.training import train_all
 
@@ -67,6 +68,13 @@ def assert_same_run(trainer, reference, tolerance=1e-6):
         )
         assert history["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-12)
     np.testing.assert_allclose(trainer.model.w, best_w, atol=10 * tolerance)
+
+
+def assert_has_its_best_weights(trainer):
+    losses = trainer.val_history["loss"]
+    assert trainer.best_step == min(losses, key=losses.get)
+    loss = trainer.loss(trainer.Y_val, trainer.model.forward(trainer.X_val))
+    assert loss == pytest.approx(losses[trainer.best_step], rel=1e-6)
 
 
 # In float64 rounding does not matter, so that the runs must agree far beyond 1e-6.
@@ -138,44 +146,73 @@ def test_a_run_that_diverges_does_not_end_the_others(small_full_data):
     assert (diverging.ended, good.ended) == ("diverged", "last epoch")
 
 
-def test_ctrl_c_ends_runs_in_threads_after_their_step(small_full_data, monkeypatch):
-    def press_ctrl_c(runs):
-        raise KeyboardInterrupt
+def test_ctrl_c_ends_runs_in_threads_after_their_step(small_full_data):
+    def press_ctrl_c(trainer):
+        if trainer.stop_step == 200:
+            os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("runs.training.wait", press_ctrl_c)
-    trainers = [softmax_trainer(small_full_data, patience=1000) for _ in range(2)]
+    trainers = [softmax_trainer(small_full_data, patience=10**6) for _ in range(2)]
+    trainers[0].after_step = press_ctrl_c
     with pytest.raises(KeyboardInterrupt):
         train_all(trainers, 1000)
-    assert {trainer.ended for trainer in trainers} == {"interrupted"}
+    for trainer in trainers:
+        assert trainer.ended == "interrupted"
+        assert_has_its_best_weights(trainer)
 
 
-def test_however_large_the_patience_only_ten_validations_wait(small_binary_data, monkeypatch):
-    sizes = []
-    evaluate = evaluation.evaluate
+def test_ctrl_c_before_all_runs_have_a_thread_ends_those_that_have(small_full_data, monkeypatch):
+    begun = []
+    submit = ThreadPoolExecutor.submit
 
-    def noting_evaluate(model, weights, X, *arguments, **options):
-        sizes.append((len(X), len(weights)))
-        return evaluate(model, weights, X, *arguments, **options)
+    def submit_one(pool, *arguments):
+        if begun:
+            raise KeyboardInterrupt
+        begun.append(submit(pool, *arguments))
 
-    monkeypatch.setattr("trainer.evaluate", noting_evaluate)
-    trainer = logistic_trainer(small_binary_data, patience=1000)
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_one)
+    trainers = [softmax_trainer(small_full_data, patience=10**6) for _ in range(2)]
+    with pytest.raises(KeyboardInterrupt):
+        train_all(trainers, 200)
+    assert begun[0].done()
+    assert [trainer.ended for trainer in trainers] == ["interrupted", "interrupted"]
+    assert_has_its_best_weights(trainers[0])
+
+
+def test_runs_in_threads_have_one_blas_thread_each_and_a_run_alone_has_all(small_full_data):
+    seen = set()
+
+    def note_threads(trainer):
+        pools = threadpool_info()
+        seen.update(pool["num_threads"] for pool in pools if pool["user_api"] == "blas")
+
+    # Where tests run side by side, there is one thread for each of them.
+    with threadpool_limits(2, user_api="blas"):
+        for trainers, num_threads in ((2, 1), (1, 2)):
+            runs = [softmax_trainer(small_full_data, after_step=note_threads)] * trainers
+            train_all([copy.copy(run) for run in runs], 1)
+            assert seen == {num_threads}
+            seen.clear()
+
+
+def test_however_large_the_patience_a_validation_is_known_ten_validations_later(small_binary_data):
+    unknown = []
+
+    def count_unknown(trainer):
+        # 46 batches in an epoch make a validation every 9 steps.
+        unknown.append(trainer.stop_step // 9 + 1 - len(trainer.val_history["loss"]))
+
+    trainer = logistic_trainer(small_binary_data, patience=1000, after_step=count_unknown)
     trainer.train(5)
-    # 46 batches in an epoch make a validation every 9 steps. What is left comes one by one.
-    assert sizes == [
-        *[(NUM_VAL, 10), (NUM_VAL, 10), (NUM_TRAIN, 20)],
-        *[(NUM_VAL, 1)] * 6,
-        (NUM_TRAIN, 6),
-    ]
-    assert list(trainer.train_history["accuracy"]) == list(range(0, 5 * 46, 9))
+    assert max(unknown) < 10
+    steps = list(range(0, 5 * 46, 9))
+    assert list(trainer.val_history["loss"]) == list(trainer.val_history["accuracy"]) == steps
+    assert list(trainer.train_history["accuracy"]) == steps
 
 
 def test_validation_step_gives_what_the_history_has(small_full_data):
     trainer = softmax_trainer(small_full_data)
-    assert trainer.validation_step() == (
-        pytest.approx(np.log(10)),
-        np.mean(small_full_data[1][:, 0]),
-        np.mean(small_full_data[3][:, 0]),
-    )
+    shares_of_zero = [np.mean(small_full_data[part][:, 0], dtype=float) for part in (1, 3)]
+    assert trainer.validation_step() == pytest.approx((np.log(10), *shares_of_zero))
     trainer.train(2)
     assert trainer.validation_step() == pytest.approx(
         (
@@ -273,6 +310,88 @@ def test_summary_describes_the_kept_weights(small_full_data):
     assert kept["train_loss"] == pytest.approx(np.mean(losses))
 
 
+def in_place(trainer_class):
+    """Make a trainer whose step changes the array `model.w` itself, as the course's code does."""
+
+    class InPlace(trainer_class):
+        def train_step(self, X_batch, Y_batch):
+            outputs = self.model.forward(X_batch)
+            self.model.backward(X_batch, outputs, Y_batch)
+            self.model.w -= self.learning_rate * self.model.grad
+            return self.loss(Y_batch, outputs)
+
+    return InPlace
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_step_that_changes_the_weights_in_place_makes_the_same_logistic_run(binary_data, shuffle):
+    trainer = task2.make_trainer(binary_data, shuffle=shuffle)
+    trainer.train(500)
+    changing = task2.make_trainer(binary_data, shuffle=shuffle)
+    changing.__class__ = in_place(task2.LogisticTrainer)
+    changing.train(500)
+    assert (changing.stop_step, changing.best_step) == (trainer.stop_step, trainer.best_step)
+    assert changing.val_history == trainer.val_history
+    np.testing.assert_array_equal(changing.model.w, trainer.model.w)
+
+
+@pytest.mark.parametrize("l2_reg_lambda", [0.0, 1.0])
+def test_a_step_that_changes_the_weights_in_place_makes_the_same_softmax_run(
+    small_full_data, l2_reg_lambda
+):
+    trainer, changing = (
+        softmax_trainer(small_full_data, l2_reg_lambda=l2_reg_lambda, patience=3) for _ in range(2)
+    )
+    changing.__class__ = in_place(task3.SoftmaxTrainer)
+    # A second run begins with the array that the first one left.
+    for _ in range(2):
+        trainer.train(4)
+        changing.train(4)
+        assert changing.stop_step == trainer.stop_step
+        assert changing.val_history["loss"] == pytest.approx(trainer.val_history["loss"], rel=1e-5)
+        np.testing.assert_allclose(changing.model.w, trainer.model.w, atol=1e-6)
+        assert_has_its_best_weights(changing)
+
+
+def raises_flags(model_class):
+    """Make a model whose forward pass raises the processor's flags, and gives what it should."""
+
+    class RaisesFlags(model_class):
+        def forward(self, X):
+            largest = np.float32([np.finfo(np.float32).max])
+            _ = largest * 2, np.float32([1]) / 0, np.float32([np.inf]) - np.inf
+            return super().forward(X)
+
+    return RaisesFlags
+
+
+@pytest.mark.filterwarnings("error")
+def test_flags_that_the_processor_raises_for_finite_results_change_no_run(small_full_data):
+    trainer, flagged = (softmax_trainer(small_full_data, patience=3) for _ in range(2))
+    flagged.model.__class__ = raises_flags(task3a.SoftmaxModel)
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        flagged.model.forward(flagged.X_val)
+    trainer.train(4)
+    flagged.train(4)
+    assert flagged.train_history == trainer.train_history
+    assert flagged.val_history == trainer.val_history
+    np.testing.assert_array_equal(flagged.model.w, trainer.model.w)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("learning_rate", [1e30, 1e38])
+def test_infinite_weights_whose_loss_is_finite_have_diverged(small_binary_data, learning_rate):
+    X, Y, X_val, Y_val = small_binary_data
+    # All images are alike: their logits are infinite, but none is NaN.
+    data = np.ones_like(X), np.ones_like(Y), np.ones_like(X_val), np.ones_like(Y_val)
+    trainer = task2.LogisticTrainer(task2a.BinaryModel(), 0.05, 32, False, *data)
+    trainer.learning_rate = learning_rate * 1e38
+    with pytest.raises(FloatingPointError, match="choose a smaller learning rate"):
+        trainer.train(2)
+    assert trainer.ended == "diverged"
+    assert np.isfinite(trainer.model.w).all()
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("learning_rate", [3.0, 1e3, 1e30, 1e38])
 def test_divergence_ends_the_run_with_an_error_and_the_best_weights(small_full_data, learning_rate):
@@ -285,9 +404,7 @@ def test_divergence_ends_the_run_with_an_error_and_the_best_weights(small_full_d
     assert np.isfinite(list(trainer.train_history["loss"].values())).all()
     assert np.isfinite(list(trainer.val_history["loss"].values())).all()
     if trainer.best_step is not None:
-        X_val, Y_val = small_full_data[2:]
-        loss = task3a.cross_entropy_loss(Y_val, trainer.model.forward(X_val))
-        assert loss == pytest.approx(trainer.best_loss, rel=1e-5)
+        assert_has_its_best_weights(trainer)
 
 
 def test_after_step_can_end_the_run(small_full_data):
@@ -309,8 +426,7 @@ def test_an_exception_in_a_run_leaves_the_best_weights(small_full_data):
         trainer.train(50)
     assert trainer.ended == "interrupted"
     assert trainer.best_step == 27
-    loss = task3a.cross_entropy_loss(small_full_data[3], trainer.model.forward(small_full_data[2]))
-    assert loss == pytest.approx(trainer.best_loss, rel=1e-6)
+    assert_has_its_best_weights(trainer)
 
 
 def test_the_first_ctrl_c_lets_the_step_finish_and_the_second_one_does_not():
@@ -353,6 +469,7 @@ def test_training_works_in_a_thread(small_binary_data):
         ({"learning_rate": None}, "learning_rate is None"),
         ({"rng": 5}, "rng is 5; expected a numpy.random.Generator"),
         ({"Y_val": np.full((NUM_VAL, 10), 2)}, "Y_val has values from 2 to 2; expected 0 to 1"),
+        ({"Y_val": np.full((NUM_VAL, 10), -1)}, "Y_val has values from -1 to -1"),
     ],
 )
 def test_trainer_refuses_settings_that_make_no_sense(small_full_data, setting, message):
@@ -366,6 +483,12 @@ def test_trainer_refuses_settings_that_make_no_sense(small_full_data, setting, m
     }
     with pytest.raises(ValueError, match=message):
         task3.SoftmaxTrainer(**(settings | setting))
+
+
+def test_five_batches_are_enough_and_each_has_its_validation(small_full_data):
+    trainer = task3.SoftmaxTrainer(task3a.SoftmaxModel(0), 0.01, 300, True, *small_full_data)
+    trainer.train(1)
+    assert list(trainer.val_history["loss"]) == [0, 1, 2, 3, 4]
 
 
 def test_train_refuses_zero_epochs(small_binary_data):
