@@ -230,11 +230,11 @@ def averaged(trainer: BaseTrainer, epochs: int, held_out: Images) -> Result:
     start = np.zeros_like(trainer.model.w)
     trainer.train(epochs)
     stop = trainer.stop_step
-    last: list[Floats] = []
+    last: dict[int, Floats] = {}
 
     def note_weights(trainer: BaseTrainer) -> None:
         if trainer.stop_step > stop - AVERAGED_STEPS:
-            last.append(trainer.model.w)
+            last[trainer.stop_step] = trainer.model.w
 
     trainer.rng.bit_generator.state, trainer.model.w = state, start
     trainer.after_step = note_weights
@@ -242,9 +242,11 @@ def averaged(trainer: BaseTrainer, epochs: int, held_out: Images) -> Result:
     result: Result = {"stop_step": stop}
     validation = trainer.X_val, trainer.Y_val
     for part, images in (("val", validation), ("held_out", held_out)):
-        accuracies = evaluate(trainer.model, last, *images, trainer.accuracy)
-        result[f"single_{part}_accuracy"] = float(accuracies.mean())
-    trainer.model.w = np.asfortranarray(np.mean(last, axis=0, dtype=np.float64), dtype=np.float32)
+        [accuracies] = evaluate(trainer.model, last, *images, trainer.accuracy)
+        result[f"single_{part}_accuracy"] = float(np.mean(list(accuracies.values())))
+    trainer.model.w = np.asfortranarray(
+        np.mean(list(last.values()), axis=0, dtype=np.float64), dtype=np.float32
+    )
     return result | score_all(trainer, held_out)
 
 

@@ -271,9 +271,10 @@ def test_figures_are_enlarged_and_closed_without_scripts(own_page, page):
 
 
 def test_formulas_are_copied_as_latex(browser):
-    formulas = browser.find_elements(By.TAG_NAME, "math")
+    formulas = browser.find_elements(By.CSS_SELECTOR, "main math")
     sources = browser.execute_script(
-        "return [...document.querySelectorAll('math annotation')].map(e => e.textContent.trim())"
+        "return [...document.querySelectorAll('main math annotation')]"
+        ".map(e => e.textContent.trim())"
     )
     assert len(sources) == len(formulas)
     inline = next(i for i, source in enumerate(sources) if source == r"f(z) = \frac{1}{1 + e^{-z}}")
@@ -300,7 +301,7 @@ def test_formulas_are_copied_as_latex(browser):
     # With the text around them: all formulas, and nothing twice.
     browser.execute_script("getSelection().selectAllChildren(document.querySelector('main'))")
     text, _ = copy(browser)
-    assert "Pixels are scaled from $[0, 255]$ to $[-1, 1]$, and" in text
+    assert "so that the last row of $w$ is the bias." in text
     rest = text
     for source in sources:
         before, found, rest = rest.partition(f"${source}$")

@@ -19,9 +19,8 @@ import pytest
 import cli
 import mnist
 import study
-from output.numbers import number
 from study import __main__ as command_line
-from study import engine, evidence, figures, single_runs, statistics, tasks
+from study import engine, evidence, figures, statistics, tasks
 from study.tasks import SHUFFLED, UNSHUFFLED, Task
 
 distributed = pytest.importorskip("distributed")
@@ -395,16 +394,3 @@ def test_a_study_of_few_validations_has_a_figure(validations):
     training = figure.axes[0].lines[0].get_ydata()
     low, high = figure.axes[0].get_ylim()
     assert low < training.min() < high
-
-
-def test_figures_of_the_evidence_show_its_numbers():
-    drawn = figures.draw(evidence.FOLDER)
-    continued, over_lambda = drawn.values()
-    words = [text.get_text() for text in continued.axes[0].texts]
-    curve = single_runs.smooth(evidence.read_histories()[tasks.UNPENALISED].val_loss)
-    assert f"minimum, step {number(curve.idxmin(), ',')}" in words
-    lines = [line.get_xydata() for line in over_lambda.axes[0].lines]
-    optima = evidence.read_table("optima").query("block == 0").sort_values("l2_reg_lambda")
-    assert any(np.array_equal(line[:, 1], optima.val_loss) for line in lines)
-    table = evidence.read_table("runs").query("configuration == @ONE and block == 0")
-    assert any(line[-1] == pytest.approx([1, table.val_loss.mean()]) for line in lines)

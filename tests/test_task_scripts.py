@@ -115,7 +115,7 @@ def test_script_leaves_its_figures_and_weights(tmp_path, script, arguments):
         table = {row[:14].rstrip(): row[16:].split("  ")[0] for row in rows}
         assert table["run"] == "not shuffled"
         assert table["ended"] == "early stop"
-        stop = {"stop step": "1\u202f038", "stop epoch": "33", "best step": "978"}
+        stop = {"stop step": "1038", "stop epoch": "33", "best step": "978"}
         assert {key: table[key] for key in stop} == stop
 
 
