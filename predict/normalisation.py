@@ -21,8 +21,8 @@ BOX_MARGIN = (SIDE - BOX_SIDE) // 2
 # How much ink a stroke has at its edge, compared to the pixel with the most. The halos in JPEGs and
 # the fringes of enlarged images have less.
 EDGE = 0.25
-# The same in photographs. Ruled lines have less.
-PHOTOGRAPH_EDGE = 0.5
+# The same in photographs of plain paper, where ink may be uneven, and of any: ruled lines have less.
+PLAIN_EDGE, PHOTOGRAPH_EDGE = 0.3, 0.5
 # A stroke narrower than the first part of the digit's longer side is widened to the second one:
 # MNIST's pens were not as fine, and the models have seen no others.
 FINE_STROKE, USUAL_STROKE = 1 / 20, 1 / 8
@@ -30,12 +30,18 @@ FINE_STROKE, USUAL_STROKE = 1 / 20, 1 / 8
 # photographs it also takes more than this part of the light.
 NOISE_LIMIT = 6
 FAINTEST_INK = 0.15
-# The longer side of the smallest digit, compared to the picture's.
-SPECK_SIDE = 0.02
+# The longer side of the smallest digit, compared to the picture's, and in pixels.
+SPECK_SIDE, SPECK_PIXELS = 0.02, 4
 # An 8 has two, careless ones a few more; squared paper and printed codes have many.
 MOST_HOLES = 6
+# The diameter of the largest disk in the ink, compared to the longer side. Of 20 000 digits of MNIST
+# eight have more; a filled square or circle has 1.
+WIDEST_STROKE = 0.5
+# How much of its box a frame fills with what is in it. MNIST's 0 and 8 fill at most 0.88.
+FRAME = 0.9
 # The longer side in pixels.
 SMALLEST_PHOTOGRAPH = 100
+EIGHT_NEIGHBOURS = np.ones((3, 3))
 
 
 def normalise(grey: NDArray) -> NDArray[np.uint8]:
@@ -45,7 +51,7 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     ----------
     grey : ndarray of shape (H, W), numbers, finite
         A drawing on a background of one shade, dark on light or light on dark; or a photograph of
-        dark ink on paper, plain or with lines, however the light falls on it.
+        dark ink on paper, plain or with lines, however the light falls on it. It may be in a frame.
 
     Returns
     -------
@@ -57,6 +63,9 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     ValueError
         If there is no digit, or more than one. It says what was found.
     """
+    inside = inside_of_frame(np.abs(grey - np.median(border_of(grey))))
+    if inside:
+        return normalise(grey[inside])
     problems: dict[float, ValueError] = {}
     for ink, edge, may_touch in readings(grey):
         try:
@@ -65,6 +74,66 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
             problems.setdefault(edge, error)
     # The limit that is meant for any paper tells most of what there is.
     raise problems.get(PHOTOGRAPH_EDGE) or problems[EDGE]
+
+
+def inside_of_frame(contrast: NDArray) -> tuple[slice, slice] | None:
+    """Find what is in a frame, on a panel of another shade, or between the axes of a plot.
+
+    Parameters
+    ----------
+    contrast : ndarray of shape (H, W), values >= 0
+        How much each pixel differs from the background.
+
+    Returns
+    -------
+    slices of rows and columns, or None if there is no frame
+
+    Raises
+    ------
+    ValueError
+        If what is in the frame is no digit.
+    """
+    parts, _ = ndimage.label(contrast > EDGE * contrast.max(), EIGHT_NEIGHBOURS)
+    boxes = ndimage.find_objects(parts)
+    if not boxes:
+        return None
+    areas = [parts[box].size for box in boxes]
+    main = int(np.argmax(areas))
+    rows, columns = boxes[main]
+    if main + 1 in border_of(parts):
+        return None
+    frame = parts[rows, columns] == main + 1
+    filled = ndimage.binary_fill_holes(frame)
+    if filled.mean() < FRAME or min(frame.shape) < max(frame.shape) / 4:
+        return None
+    holes, _ = ndimage.label(filled & ~frame)
+    if not holes.any():
+        return None
+    if frame.mean() > 0.5:
+        # A panel: its holes are the digit, if they are more than specks.
+        if max(holes[box_of(holes > 0)].shape) < max(frame.shape) / 5:
+            return None
+        margin = 1 + max(frame.shape) // 50
+    else:
+        # A line around something.
+        hole = holes == 1 + np.argmax(np.bincount(holes.ravel())[1:])
+        content = hole & (parts[rows, columns] > 0)
+        is_empty = not content.any()
+        # The stroke of a square 0 is broader than the line of a frame.
+        if is_empty and frame.mean() > 0.2:
+            return None
+        if is_empty or np.ptp(np.nonzero(content)[1]) > 0.85 * np.ptp(np.nonzero(hole)[1]):
+            raise ValueError("found a frame, as of a plot, without a digit; expected a digit")
+        inner = box_of(hole)
+        rows, columns = (
+            slice(outer.start + part.start, outer.start + part.stop)
+            for outer, part in zip((rows, columns), inner, strict=True)
+        )
+        margin = 1
+    return (
+        slice(rows.start + margin, rows.stop - margin),
+        slice(columns.start + margin, columns.stop - margin),
+    )
 
 
 def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
@@ -103,15 +172,24 @@ def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
         paper = ndimage.grey_closing(smooth, math.ceil(side / 6), mode="nearest")
         # In a shadow all contrasts are smaller, but the part of the light that ink takes is not.
         ink = 1 - smooth / np.maximum(paper, np.finfo(np.float32).tiny)
-        stands_out = ink.max() > max(FAINTEST_INK, np.median(ink) + NOISE_LIMIT * spread(ink))
-        yield np.where(stands_out, ink, 0), PHOTOGRAPH_EDGE, False
-    if is_drawing and is_even:
+        noise = np.median(ink) + NOISE_LIMIT * spread(ink)
+        ink *= ink.max() > max(FAINTEST_INK, noise)
+        # Uneven ink is read as a whole where the paper is plain.
+        if PLAIN_EDGE * ink.max() > noise:
+            yield ink, PLAIN_EDGE, False
+        yield ink, PHOTOGRAPH_EDGE, False
+    if is_even and (is_drawing or side < SMALLEST_PHOTOGRAPH):
         yield drawn, EDGE, True
 
 
 def border_of(picture: NDArray) -> NDArray:
     """Give the outermost rows and columns of a picture, one after the other."""
-    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    return np.concatenate(sides_of(picture))
+
+
+def sides_of(picture: NDArray) -> list[NDArray]:
+    """Give the outermost rows and columns of a picture: first, last, left, right."""
+    return [picture[0], picture[-1], picture[:, 0], picture[:, -1]]
 
 
 def spread(values: NDArray) -> np.floating:
@@ -139,42 +217,104 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     """
     if not ink.any():
         raise ValueError("nothing stands out from the background; expected a digit")
-    parts, _ = ndimage.label(ink > edge * ink.max(), np.ones((3, 3)))
-    bounds = [[(side.start, side.stop) for side in box] for box in ndimage.find_objects(parts)]
-    start, stop = np.moveaxis(np.array(bounds), 2, 0)
-    size = stop - start
-    is_inside = ((start > 0) & (stop < ink.shape)).all(axis=1) | may_touch
-    # With the low limit it takes only drawings, with nothing else in them.
-    usable = is_inside.all() if edge == EDGE else is_inside
-    mass = usable * np.bincount(parts.ravel(), ink.ravel())[1:]
-    main = np.argmax(mass)
+    parts, count = ndimage.label(ink > edge * ink.max(), EIGHT_NEIGHBOURS)
+    mass = np.bincount(parts.ravel(), ink.ravel())[1:]
+    touched = np.unique(border_of(parts))
+    is_inside = ~np.isin(np.arange(1, count + 1), touched) | may_touch
+    main = int(np.argmax(mass))
+    # With the low limit it takes only pictures with nothing else in them.
+    if edge < PHOTOGRAPH_EDGE:
+        mass = mass * is_inside.all()
+    elif not (is_inside[main] or is_cut_off(parts, main, mass)):
+        mass = mass * is_inside
+    main = int(np.argmax(mass))
     if not mass[main]:
         raise ValueError(
             "found only lines or shadows that reach the edge of the picture; expected a digit"
         )
-    longest = size[main].max()
-    gaps = np.maximum(start - stop[main], start[main] - stop)
-    # The bar of a 5 may be a part of its own; but what is as tall as the main part stands above or
-    # below it, not beside it.
-    is_beside = (gaps[:, 1] > 0) & (size[:, 0] >= 0.5 * size[main, 0])
-    belongs = (gaps.max(axis=1) <= 0.15 * longest) & ~is_beside
-    marks = 1 + np.count_nonzero(~belongs & (mass >= 0.1 * mass[main]))
+    belongs = together(parts, main)
+    marks = 1 + np.count_nonzero(~belongs & (mass >= 0.1 * mass[belongs].sum()))
     if 1 < marks < 10:
         raise ValueError(f"found {marks} marks; expected a single digit")
     if marks > 1:
         raise ValueError(f"found {marks} marks, as in text or broken lines; expected a digit")
-    if longest < SPECK_SIDE * max(ink.shape):
-        raise ValueError("found nothing larger than a speck; expected a digit")
-    if size[main, 1] > 3 * size[main, 0]:
-        raise ValueError("found a line or a row of letters; expected a digit")
     is_digit = np.append(False, belongs & (mass >= 0.01 * mass[main]))[parts]
+    height, width = is_digit[box_of(is_digit)].shape
+    longest = max(height, width)
+    if longest < max(SPECK_PIXELS, SPECK_SIDE * max(ink.shape)):
+        raise ValueError("found nothing larger than a speck; expected a digit")
+    if width > 3 * height:
+        raise ValueError("found a line or a row of letters; expected a digit")
+    # The white between hatched lines is a part of their stroke.
+    reach = round(longest / 40)
+    is_digit = ndimage.binary_closing(np.pad(is_digit, reach), disk(reach)) if reach else is_digit
     holes = np.bincount(ndimage.label(~is_digit)[0].ravel())[1:]
-    if np.count_nonzero(holes > (longest / 40) ** 2) > 1 + MOST_HOLES:
+    if np.count_nonzero(holes > reach**2) > 1 + MOST_HOLES:
         raise ValueError("found a pattern of lines; expected a digit")
+    if 2 * ndimage.distance_transform_edt(np.pad(is_digit, 1)).max() - 1 > WIDEST_STROKE * longest:
+        raise ValueError("found a filled area; expected the strokes of a digit")
+    is_digit = is_digit[reach:-reach, reach:-reach] if reach else is_digit
     reach = math.ceil(longest / (2 if edge == EDGE else 20))
     is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1)
     is_near &= np.append(True, belongs)[parts]
     return np.pad(np.where(is_near, ink, 0)[box_of(is_near)], reach)
+
+
+def is_cut_off(parts: NDArray, main: int, mass: NDArray) -> bool:
+    """Tell whether a mark at the picture's edge is a digit that was cut off, or paper.
+
+    Lines reach from side to side, shadows lie along the edge, and neither is alone.
+    """
+    above, below, left, right = (
+        np.count_nonzero(side == main + 1) for side in sides_of(parts)
+    )
+    longest = max(parts[box_of(parts == main + 1)].shape)
+    return bool(
+        not (above and below)
+        and not (left and right)
+        and max(above, below, left, right) <= longest / 2
+        and np.sum(mass >= mass[main] / 10) == 1
+    )
+
+
+def together(parts: NDArray, main: int) -> NDArray[np.bool_]:
+    """Find the fragments of a digit.
+
+    Parameters
+    ----------
+    parts : ndarray of shape (H, W), integers
+        1 to N in the N marks, 0 between them.
+    main : int
+        The largest mark, counted from 0.
+
+    Returns
+    -------
+    ndarray of shape (N,), bool
+        Whether a mark is a part of the largest one's digit. The bar of a 5 may be a mark of its
+        own, and strokes may be broken. What stands beside the rest, as tall, is another digit.
+    """
+    boxes = [[(side.start, side.stop) for side in box] for box in ndimage.find_objects(parts)]
+    start, stop = np.moveaxis(np.array(boxes), 2, 0)
+    belongs = np.arange(len(boxes)) == main
+    width = 2 * ndimage.distance_transform_edt(np.pad(parts == main + 1, 1)).max() - 1
+    reach = max(0.15 * (stop - start)[main].max(), width)
+    while True:
+        first, last = start[belongs].min(axis=0), stop[belongs].max(axis=0)
+        distance = ndimage.distance_transform_edt(~np.append(False, belongs)[parts])
+        gaps = ndimage.minimum(distance, parts, np.arange(1, len(boxes) + 1)) - 1
+        height = np.maximum(stop, last)[:, 0] - np.minimum(start, first)[:, 0]
+        is_beside = np.maximum(start - last, first - stop)[:, 1] > 0
+        is_beside &= np.minimum((stop - start)[:, 0], (last - first)[0]) >= 0.5 * height
+        found = belongs | (gaps <= reach) & ~is_beside
+        if (found == belongs).all():
+            return belongs
+        belongs = found
+
+
+def disk(radius: int) -> NDArray[np.bool_]:
+    """Make a filled circle."""
+    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    return x**2 + y**2 <= radius**2
 
 
 def box_of(is_ink: NDArray[np.bool_]) -> tuple[slice, slice]:
