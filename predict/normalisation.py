@@ -63,7 +63,10 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     ValueError
         If there is no digit, or more than one. It says what was found.
     """
-    inside = inside_of_frame(np.abs(grey - np.median(border_of(grey))))
+    contrast = np.abs(grey - np.median(border_of(grey)))
+    inside = inside_of_frame(contrast, EDGE) or inside_of_frame(
+        ink_on_paper(grey, 1 / 2), PHOTOGRAPH_EDGE
+    )
     if inside:
         return normalise(grey[inside])
     problems: dict[float, ValueError] = {}
@@ -76,13 +79,13 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     raise problems.get(PHOTOGRAPH_EDGE) or problems[EDGE]
 
 
-def inside_of_frame(contrast: NDArray) -> tuple[slice, slice] | None:
+def inside_of_frame(ink: NDArray, edge: float) -> tuple[slice, slice] | None:
     """Find what is in a frame, on a panel of another shade, or between the axes of a plot.
 
     Parameters
     ----------
-    contrast : ndarray of shape (H, W), values >= 0
-        How much each pixel differs from the background.
+    ink, edge
+        As in `cut_out`.
 
     Returns
     -------
@@ -93,47 +96,38 @@ def inside_of_frame(contrast: NDArray) -> tuple[slice, slice] | None:
     ValueError
         If what is in the frame is no digit.
     """
-    parts, _ = ndimage.label(contrast > EDGE * contrast.max(), EIGHT_NEIGHBOURS)
+    parts, _ = ndimage.label(ink > edge * ink.max(), EIGHT_NEIGHBOURS)
     boxes = ndimage.find_objects(parts)
-    if not boxes:
+    largest = int(np.argmax([parts[box].size for box in boxes])) if boxes else 0
+    if not boxes or largest + 1 in border_of(parts):
         return None
-    areas = [parts[box].size for box in boxes]
-    main = int(np.argmax(areas))
-    rows, columns = boxes[main]
-    if main + 1 in border_of(parts):
-        return None
-    frame = parts[rows, columns] == main + 1
+    frame = parts[boxes[largest]] == largest + 1
+    longest = max(frame.shape)
     filled = ndimage.binary_fill_holes(frame)
-    if filled.mean() < FRAME or min(frame.shape) < max(frame.shape) / 4:
-        return None
-    holes, _ = ndimage.label(filled & ~frame)
-    if not holes.any():
-        return None
-    if frame.mean() > 0.5:
-        # A panel: its holes are the digit, if they are more than specks.
-        if max(holes[box_of(holes > 0)].shape) < max(frame.shape) / 5:
-            return None
-        margin = 1 + max(frame.shape) // 50
-    else:
-        # A line around something.
-        hole = holes == 1 + np.argmax(np.bincount(holes.ravel())[1:])
-        content = hole & (parts[rows, columns] > 0)
-        is_empty = not content.any()
-        # The stroke of a square 0 is broader than the line of a frame.
-        if is_empty and frame.mean() > 0.2:
-            return None
-        if is_empty or np.ptp(np.nonzero(content)[1]) > 0.85 * np.ptp(np.nonzero(hole)[1]):
-            raise ValueError("found a frame, as of a plot, without a digit; expected a digit")
-        inner = box_of(hole)
+    holes, count = ndimage.label(filled & ~frame)
+    is_frame = filled.mean() >= FRAME and min(frame.shape) >= longest / 4
+    inner, margin = (slice(0), slice(0)), 1
+    if is_frame and 0 < count <= MOST_HOLES:
+        if frame.mean() > 0.5:  # A panel: its holes are the digit, if they are more than specks.
+            if max(holes[box_of(holes > 0)].shape) > longest / 5:
+                inner, margin = tuple(slice(0, side) for side in frame.shape), 1 + longest // 50
+        else:  # A line around something. That of a square 0 is broader, and there is nothing in it.
+            hole = holes == 1 + np.argmax(np.bincount(holes.ravel())[1:])
+            content = (hole & (parts[boxes[largest]] > 0)).any(axis=0)
+            is_thin = frame.mean() < 0.2 or max(hole[box_of(hole)].shape) > 0.92 * longest
+            if content.any() or is_thin:
+                if not 0 < content.sum() < 0.85 * len(content):
+                    raise ValueError("found a frame, as of a plot, without a digit in it")
+                inner = box_of(hole)
+    if inner[0].stop:
         rows, columns = (
-            slice(outer.start + part.start, outer.start + part.stop)
-            for outer, part in zip((rows, columns), inner, strict=True)
+            slice(outer.start + side.start + margin, outer.start + side.stop - margin)
+            for outer, side in zip(boxes[largest], inner, strict=True)
         )
-        margin = 1
-    return (
-        slice(rows.start + margin, rows.stop - margin),
-        slice(columns.start + margin, columns.stop - margin),
-    )
+        return rows, columns
+    if frame.sum() > 0.6 * np.count_nonzero(ink > EDGE * ink.max()) and longest >= smallest_digit(ink.shape):
+        check_width(frame)
+    return None
 
 
 def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
@@ -168,18 +162,25 @@ def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
     is_even = np.ptp(light) <= 0.1 * contrast.max()
     if side >= SMALLEST_PHOTOGRAPH or not is_drawing:
         dark_on_light = grey.max() - contrast if is_even else grey
-        smooth = ndimage.gaussian_filter(dark_on_light.astype(np.float32), 1)
-        paper = ndimage.grey_closing(smooth, math.ceil(side / 6), mode="nearest")
-        # In a shadow all contrasts are smaller, but the part of the light that ink takes is not.
-        ink = 1 - smooth / np.maximum(paper, np.finfo(np.float32).tiny)
+        ink = ink_on_paper(dark_on_light, 1 / 6)
         noise = np.median(ink) + NOISE_LIMIT * spread(ink)
-        ink *= ink.max() > max(FAINTEST_INK, noise)
+        ink = np.where(ink.max() > max(FAINTEST_INK, noise), ink, 0)
         # Uneven ink is read as a whole where the paper is plain.
         if PLAIN_EDGE * ink.max() > noise:
             yield ink, PLAIN_EDGE, False
         yield ink, PHOTOGRAPH_EDGE, False
     if is_even and (is_drawing or side < SMALLEST_PHOTOGRAPH):
         yield drawn, EDGE, True
+
+
+def ink_on_paper(grey: NDArray, widest: float) -> Floats:
+    """Compute which part of the light ink takes, if no stroke is wider than a part of the picture.
+
+    In a shadow all contrasts are smaller, but this part is not.
+    """
+    smooth = ndimage.gaussian_filter(grey.astype(np.float32), 1)
+    paper = ndimage.grey_closing(smooth, math.ceil(max(grey.shape) * widest), mode="nearest")
+    return 1 - smooth / np.maximum(paper, np.finfo(np.float32).tiny)
 
 
 def border_of(picture: NDArray) -> NDArray:
@@ -225,34 +226,34 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     # With the low limit it takes only pictures with nothing else in them.
     if edge < PHOTOGRAPH_EDGE:
         mass = mass * is_inside.all()
-    elif not (is_inside[main] or is_cut_off(parts, main, mass)):
+    elif not (is_inside[main] or is_cut_off(ink, parts, main, mass)):
         mass = mass * is_inside
     main = int(np.argmax(mass))
     if not mass[main]:
         raise ValueError(
             "found only lines or shadows that reach the edge of the picture; expected a digit"
         )
-    belongs = together(parts, main)
-    marks = 1 + np.count_nonzero(~belongs & (mass >= 0.1 * mass[belongs].sum()))
-    if 1 < marks < 10:
-        raise ValueError(f"found {marks} marks; expected a single digit")
-    if marks > 1:
+    marks = np.count_nonzero(mass >= 0.1 * mass[main])
+    if marks >= 10:
         raise ValueError(f"found {marks} marks, as in text or broken lines; expected a digit")
+    belongs = together(parts, main, mass > 0)
+    marks = 1 + np.count_nonzero(~belongs & (mass >= 0.1 * mass[belongs].sum()))
+    if marks > 1:
+        raise ValueError(f"found {marks} marks; expected a single digit")
     is_digit = np.append(False, belongs & (mass >= 0.01 * mass[main]))[parts]
     height, width = is_digit[box_of(is_digit)].shape
     longest = max(height, width)
-    if longest < max(SPECK_PIXELS, SPECK_SIDE * max(ink.shape)):
+    if longest < smallest_digit(ink.shape):
         raise ValueError("found nothing larger than a speck; expected a digit")
     if width > 3 * height:
         raise ValueError("found a line or a row of letters; expected a digit")
     # The white between hatched lines is a part of their stroke.
-    reach = round(longest / 40)
+    reach = round(longest / 50)
     is_digit = ndimage.binary_closing(np.pad(is_digit, reach), disk(reach)) if reach else is_digit
     holes = np.bincount(ndimage.label(~is_digit)[0].ravel())[1:]
     if np.count_nonzero(holes > reach**2) > 1 + MOST_HOLES:
         raise ValueError("found a pattern of lines; expected a digit")
-    if 2 * ndimage.distance_transform_edt(np.pad(is_digit, 1)).max() - 1 > WIDEST_STROKE * longest:
-        raise ValueError("found a filled area; expected the strokes of a digit")
+    check_width(is_digit)
     is_digit = is_digit[reach:-reach, reach:-reach] if reach else is_digit
     reach = math.ceil(longest / (2 if edge == EDGE else 20))
     is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1)
@@ -260,7 +261,19 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     return np.pad(np.where(is_near, ink, 0)[box_of(is_near)], reach)
 
 
-def is_cut_off(parts: NDArray, main: int, mass: NDArray) -> bool:
+def smallest_digit(shape: tuple[int, ...]) -> float:
+    """Give the longer side of the smallest digit in a picture, in pixels."""
+    return max(SPECK_PIXELS, SPECK_SIDE * max(shape))
+
+
+def check_width(is_digit: NDArray[np.bool_]) -> None:
+    """Raise a ValueError if a mark is filled, not drawn with strokes."""
+    widest = 2 * ndimage.distance_transform_edt(np.pad(is_digit, 1)).max() - 1
+    if widest > WIDEST_STROKE * max(is_digit[box_of(is_digit)].shape):
+        raise ValueError("found a filled area; expected the strokes of a digit")
+
+
+def is_cut_off(ink: Floats, parts: NDArray, main: int, mass: NDArray) -> bool:
     """Tell whether a mark at the picture's edge is a digit that was cut off, or paper.
 
     Lines reach from side to side, shadows lie along the edge, and neither is alone.
@@ -270,14 +283,15 @@ def is_cut_off(parts: NDArray, main: int, mass: NDArray) -> bool:
     )
     longest = max(parts[box_of(parts == main + 1)].shape)
     return bool(
-        not (above and below)
+        ink.max() > 2 * FAINTEST_INK
+        and not (above and below)
         and not (left and right)
-        and max(above, below, left, right) <= longest / 2
+        and above + below + left + right <= longest / 2
         and np.sum(mass >= mass[main] / 10) == 1
     )
 
 
-def together(parts: NDArray, main: int) -> NDArray[np.bool_]:
+def together(parts: NDArray, main: int, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Find the fragments of a digit.
 
     Parameters
@@ -286,6 +300,8 @@ def together(parts: NDArray, main: int) -> NDArray[np.bool_]:
         1 to N in the N marks, 0 between them.
     main : int
         The largest mark, counted from 0.
+    usable : ndarray of shape (N,), bool
+        Which marks may be a part of a digit.
 
     Returns
     -------
@@ -296,8 +312,9 @@ def together(parts: NDArray, main: int) -> NDArray[np.bool_]:
     boxes = [[(side.start, side.stop) for side in box] for box in ndimage.find_objects(parts)]
     start, stop = np.moveaxis(np.array(boxes), 2, 0)
     belongs = np.arange(len(boxes)) == main
-    width = 2 * ndimage.distance_transform_edt(np.pad(parts == main + 1, 1)).max() - 1
-    reach = max(0.15 * (stop - start)[main].max(), width)
+    width = stroke_width(parts == main + 1)
+    height, length = (stop - start)[main]
+    reach = max(0.15 * min(max(height, length), 3 * height), width)
     while True:
         first, last = start[belongs].min(axis=0), stop[belongs].max(axis=0)
         distance = ndimage.distance_transform_edt(~np.append(False, belongs)[parts])
@@ -305,10 +322,10 @@ def together(parts: NDArray, main: int) -> NDArray[np.bool_]:
         height = np.maximum(stop, last)[:, 0] - np.minimum(start, first)[:, 0]
         is_beside = np.maximum(start - last, first - stop)[:, 1] > 0
         is_beside &= np.minimum((stop - start)[:, 0], (last - first)[0]) >= 0.5 * height
-        found = belongs | (gaps <= reach) & ~is_beside
+        found = belongs | (gaps <= reach) & ~is_beside & usable
         if (found == belongs).all():
             return belongs
-        belongs = found
+        belongs, reach = found, width
 
 
 def disk(radius: int) -> NDArray[np.bool_]:
@@ -336,11 +353,15 @@ def widen(ink: Floats) -> Floats:
     """
     is_stroke = ink > ink.max() / 2
     longest = max(is_stroke[box_of(is_stroke)].shape)
-    # Across a stroke the mean distance from its edge is a quarter of its width.
-    width = 4 * ndimage.distance_transform_edt(is_stroke)[is_stroke].mean() - 1
+    width = stroke_width(is_stroke)
     if width >= FINE_STROKE * longest:
         return ink
     return ndimage.grey_dilation(ink, math.ceil(USUAL_STROKE * longest - width))
+
+
+def stroke_width(is_stroke: NDArray[np.bool_]) -> float:
+    """Estimate how wide strokes are: four times the mean distance from their edge."""
+    return 4 * ndimage.distance_transform_edt(is_stroke)[is_stroke].mean() - 1
 
 
 def to_mnist(ink: NDArray) -> NDArray[np.uint8]:
