@@ -37,6 +37,8 @@ MOST_HOLES = 6
 # The diameter of the largest disk in the ink, compared to the longer side. Of 20 000 digits of MNIST
 # eight have more; a filled square or circle has 1.
 WIDEST_STROKE = 0.5
+# The same for the area of the ink, compared to the square of the longer side: MNIST's have at most 0.7.
+MOST_INK = 0.72
 # How much of its box a frame fills with what is in it. MNIST's 0 and 8 fill at most 0.88.
 FRAME = 0.9
 # The longer side in pixels.
@@ -107,11 +109,11 @@ def inside_of_frame(ink: NDArray, edge: float) -> tuple[slice, slice] | None:
     holes, count = ndimage.label(filled & ~frame)
     is_frame = filled.mean() >= FRAME and min(frame.shape) >= longest / 4
     inner, margin = (slice(0), slice(0)), 1
-    if is_frame and 0 < count <= MOST_HOLES:
+    if is_frame and count:
         if frame.mean() > 0.5:  # A panel: its holes are the digit, if they are more than specks.
             if max(holes[box_of(holes > 0)].shape) > longest / 5:
                 inner, margin = tuple(slice(0, side) for side in frame.shape), 1 + longest // 50
-        else:  # A line around something. That of a square 0 is broader, and there is nothing in it.
+        elif count <= MOST_HOLES:  # A line around something. That of a square 0 is broader, and there is nothing in it.
             hole = holes == 1 + np.argmax(np.bincount(holes.ravel())[1:])
             content = (hole & (parts[boxes[largest]] > 0)).any(axis=0)
             is_thin = frame.mean() < 0.2 or max(hole[box_of(hole)].shape) > 0.92 * longest
@@ -223,9 +225,11 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     touched = np.unique(border_of(parts))
     is_inside = ~np.isin(np.arange(1, count + 1), touched) | may_touch
     main = int(np.argmax(mass))
-    # With the low limit it takes only pictures with nothing else in them.
+    # With a low limit it takes only drawings with nothing else in them, and plain paper.
     if edge < PHOTOGRAPH_EDGE:
-        mass = mass * is_inside.all()
+        others = np.sum(mass[~is_inside])
+        is_plain = edge > EDGE and is_inside[main] and others <= 0.5 * mass[main]
+        mass = mass * is_inside * (is_plain or others == 0)
     elif not (is_inside[main] or is_cut_off(ink, parts, main, mass)):
         mass = mass * is_inside
     main = int(np.argmax(mass))
@@ -248,7 +252,7 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     if width > 3 * height:
         raise ValueError("found a line or a row of letters; expected a digit")
     # The white between hatched lines is a part of their stroke.
-    reach = round(longest / 50)
+    reach = round(longest / 40)
     is_digit = ndimage.binary_closing(np.pad(is_digit, reach), disk(reach)) if reach else is_digit
     holes = np.bincount(ndimage.label(~is_digit)[0].ravel())[1:]
     if np.count_nonzero(holes > reach**2) > 1 + MOST_HOLES:
@@ -269,7 +273,8 @@ def smallest_digit(shape: tuple[int, ...]) -> float:
 def check_width(is_digit: NDArray[np.bool_]) -> None:
     """Raise a ValueError if a mark is filled, not drawn with strokes."""
     widest = 2 * ndimage.distance_transform_edt(np.pad(is_digit, 1)).max() - 1
-    if widest > WIDEST_STROKE * max(is_digit[box_of(is_digit)].shape):
+    longest = max(is_digit[box_of(is_digit)].shape)
+    if widest > WIDEST_STROKE * longest or is_digit.sum() > MOST_INK * longest**2:
         raise ValueError("found a filled area; expected the strokes of a digit")
 
 
@@ -317,8 +322,11 @@ def together(parts: NDArray, main: int, usable: NDArray[np.bool_]) -> NDArray[np
     reach = max(0.15 * min(max(height, length), 3 * height), width)
     while True:
         first, last = start[belongs].min(axis=0), stop[belongs].max(axis=0)
+        gaps = np.maximum(start - last, first - stop).max(axis=1)
+        # What is within a frame or between two axes is no part of them, if it is far from their lines.
         distance = ndimage.distance_transform_edt(~np.append(False, belongs)[parts])
-        gaps = ndimage.minimum(distance, parts, np.arange(1, len(boxes) + 1)) - 1
+        is_within = ((start >= first) & (stop <= last)).all(axis=1)
+        gaps[is_within] = ndimage.minimum(distance, parts, 1 + np.flatnonzero(is_within)) - 1
         height = np.maximum(stop, last)[:, 0] - np.minimum(start, first)[:, 0]
         is_beside = np.maximum(start - last, first - stop)[:, 1] > 0
         is_beside &= np.minimum((stop - start)[:, 0], (last - first)[0]) >= 0.5 * height
