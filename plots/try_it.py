@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from IPython.display import display
 from numpy.typing import NDArray
 
-from task3a import SoftmaxModel
-
 MIME_TYPE = "application/vnd.try-it+json"
 
 
-def show_try_it(models: Sequence[SoftmaxModel], images: NDArray, labels: NDArray) -> None:
+class PenalisedModel(Protocol):
+    """What `show_try_it` needs of a softmax model: λ, and weights of shape (785, 10)."""
+
+    l2_reg_lambda: float
+    w: NDArray
+
+
+def show_try_it(models: Sequence[PenalisedModel], images: NDArray, labels: NDArray) -> None:
     """Show, as the output of a cell, the data of *Try it*; `report.try_it` makes HTML of them.
 
     Parameters
     ----------
     models : sequence of SoftmaxModel
-        The page compares their probabilities.
+        One for each step of the page's slider, that of the first step first.
     images : ndarray of shape (N, 784), uint8
-        What its button lays into the canvas. Forty images and two models take 130 KB.
+        What its button lays into the canvas. Forty images and five models take 260 KB.
     labels : ndarray of shape (N, 1), integers, values 0 to 9
     """
     data = {
