@@ -108,7 +108,7 @@ class Seen(NamedTuple):
 
 
 def draw_inputs(inputs: Sequence[Seen], path: Path) -> None:
-    """Draw a row for each image: what was read, what the model sees of it, what speaks for its digit.
+    """Draw a row for each image: what was read, what the model sees, what speaks for its digit.
 
     Parameters
     ----------

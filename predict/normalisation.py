@@ -21,7 +21,8 @@ BOX_MARGIN = (SIDE - BOX_SIDE) // 2
 # How much ink a stroke has at its edge, compared to the pixel with the most. The halos in JPEGs and
 # the fringes of enlarged images have less.
 EDGE = 0.25
-# The same in photographs of plain paper, where ink may be uneven, and of any: ruled lines have less.
+# The same in photographs of plain paper, where ink may be uneven, and of lined paper: lines have
+# less.
 PLAIN_EDGE, PHOTOGRAPH_EDGE = 0.3, 0.5
 # A stroke narrower than the first part of the digit's longer side is widened to the second one:
 # MNIST's pens were not as fine, and the models have seen no others.
@@ -34,10 +35,10 @@ FAINTEST_INK = 0.15
 SPECK_SIDE, SPECK_PIXELS = 0.02, 4
 # An 8 has two, careless ones a few more; squared paper and printed codes have many.
 MOST_HOLES = 6
-# The diameter of the largest disk in the ink, compared to the longer side: 0.17 % of MNIST's digits
-# have more; a filled square or circle has 1.
-WIDEST_STROKE = 0.45
-# The same for the area of the ink, compared to the square of the longer side: MNIST's have at most 0.7.
+# The diameter of the largest disk in the ink, compared to the longer side: one of 2 000 digits
+# of MNIST has more; a filled square or circle has 1.
+WIDEST_STROKE = 0.5
+# The area of the ink, compared to the square of the longer side: in MNIST at most 0.7.
 MOST_INK = 0.72
 # How much of its box a frame fills with what is in it. MNIST's 0 and 8 fill at most 0.88.
 FRAME = 0.9
@@ -66,11 +67,14 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
         If there is no digit, or more than one. It says what was found.
     """
     contrast = np.abs(grey - np.median(border_of(grey)))
-    inside = inside_of_frame(contrast, EDGE) or inside_of_frame(
-        ink_on_paper(grey, 1 / 2), PHOTOGRAPH_EDGE
-    )
+    inside = inside_of_frame(contrast, EDGE)
+    if not inside and max(grey.shape) >= SMALLEST_PHOTOGRAPH:
+        inside = inside_of_frame(ink_on_paper(grey, 1 / 2), PHOTOGRAPH_EDGE)
     if inside:
-        return normalise(grey[inside])
+        try:
+            return normalise(grey[inside])
+        except ValueError as error:
+            raise ValueError(f"in a frame or on a panel: {error}") from None
     problems: dict[float, ValueError] = {}
     for ink, edge, may_touch in readings(grey):
         try:
@@ -100,36 +104,50 @@ def inside_of_frame(ink: NDArray, edge: float) -> tuple[slice, slice] | None:
     """
     parts, _ = ndimage.label(ink > edge * ink.max(), EIGHT_NEIGHBOURS)
     boxes = ndimage.find_objects(parts)
-    largest = int(np.argmax([parts[box].size for box in boxes])) if boxes else 0
+    areas = np.array([parts[box].size for box in boxes])
+    largest = int(np.argmax(areas)) if boxes else 0
     if not boxes or largest + 1 in border_of(parts):
         return None
-    frame = parts[boxes[largest]] == largest + 1
+    similar = 1 + np.flatnonzero(areas > areas[largest] / 2)
+    if not np.isin(similar, parts[boxes[largest]]).all():
+        return None
+    rows, columns = boxes[largest]
+    marks = parts[rows, columns]
+    frame = marks == largest + 1
     longest = max(frame.shape)
     filled = ndimage.binary_fill_holes(frame)
     holes, count = ndimage.label(filled & ~frame)
-    is_frame = filled.mean() >= FRAME and min(frame.shape) >= longest / 4
-    inner, margin = (slice(0), slice(0)), 1
-    if is_frame and count:
-        if frame.mean() > 0.5:  # A panel: its holes are the digit, if they are more than specks.
-            if max(holes[box_of(holes > 0)].shape) > longest / 5:
-                inner, margin = tuple(slice(0, side) for side in frame.shape), 1 + longest // 50
-        elif count <= MOST_HOLES:  # A line around something. That of a square 0 is broader, and there is nothing in it.
-            hole = holes == 1 + np.argmax(np.bincount(holes.ravel())[1:])
-            content = (hole & (parts[boxes[largest]] > 0)).any(axis=0)
-            is_thin = frame.mean() < 0.2 or max(hole[box_of(hole)].shape) > 0.92 * longest
-            if content.any() or is_thin:
-                if not 0 < content.sum() < 0.85 * len(content):
-                    raise ValueError("found a frame, as of a plot, without a digit in it")
-                inner = box_of(hole)
-    if inner[0].stop:
-        rows, columns = (
-            slice(outer.start + side.start + margin, outer.start + side.stop - margin)
-            for outer, side in zip(boxes[largest], inner, strict=True)
-        )
-        return rows, columns
-    if frame.sum() > 0.6 * np.count_nonzero(ink > EDGE * ink.max()) and longest >= smallest_digit(ink.shape):
-        check_width(frame)
+    is_frame = filled.mean() >= FRAME and min(frame.shape) >= longest / 4 and count > 0
+    if is_frame and frame.mean() > 0.5:
+        # A panel: its holes are the digit, if they are more than specks.
+        if max(holes[box_of(holes > 0)].shape) > longest / 5:
+            return shrunk(rows, columns, 1 + longest // 50)
+    elif is_frame and count <= MOST_HOLES:
+        # A line around something. That of a square 0 is broader, and there is nothing in it.
+        hole = holes == 1 + np.argmax(np.bincount(holes.ravel())[1:])
+        content = (hole & (marks > 0)).any(axis=0)
+        down, across = box_of(hole)
+        is_thin = frame.mean() < 0.2 or max(hole[down, across].shape) > 0.92 * longest
+        if (content.any() or is_thin) and not 0 < content.sum() < 0.85 * len(content):
+            raise ValueError("found a frame, as of a plot, without a digit; expected a digit")
+        if content.any():
+            top, left = rows.start, columns.start
+            down = slice(top + down.start, top + down.stop)
+            return shrunk(down, slice(left + across.start, left + across.stop), 1)
+    # Not a dark place in uneven ink; shadows reach the edge of the picture.
+    faint, _ = ndimage.label(ink > EDGE * ink.max(), EIGHT_NEIGHBOURS)
+    amount = np.count_nonzero(~np.isin(faint, [0, *border_of(faint)]))
+    if frame.sum() > 0.6 * amount and longest >= smallest_digit(ink.shape):
+        check_strokes(frame)
     return None
+
+
+def shrunk(rows: slice, columns: slice, margin: int) -> tuple[slice, slice]:
+    """Leave out some rows and columns at each side of a box."""
+    return (
+        slice(rows.start + margin, rows.stop - margin),
+        slice(columns.start + margin, columns.stop - margin),
+    )
 
 
 def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
@@ -160,7 +178,9 @@ def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
     side = max(grey.shape)
     # What an opening leaves is wider than any stroke: shadows, and light from one side. For what is
     # so wide, a fourth of the rows and columns is enough.
-    light = ndimage.grey_opening(contrast[::4, ::4], math.ceil(side / 10), mode="constant")
+    step = 4 if side >= SMALLEST_PHOTOGRAPH else 1
+    wide = math.ceil(0.4 * side / step)
+    light = ndimage.grey_opening(contrast[::step, ::step], wide, mode="constant")
     is_even = np.ptp(light) <= 0.1 * contrast.max()
     if side >= SMALLEST_PHOTOGRAPH or not is_drawing:
         dark_on_light = grey.max() - contrast if is_even else grey
@@ -170,7 +190,8 @@ def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
         # Uneven ink is read as a whole where the paper is plain.
         if PLAIN_EDGE * ink.max() > noise:
             yield ink, PLAIN_EDGE, False
-        yield ink, PHOTOGRAPH_EDGE, False
+        if ink.any() or not is_drawing:
+            yield ink, PHOTOGRAPH_EDGE, False
     if is_even and (is_drawing or side < SMALLEST_PHOTOGRAPH):
         yield drawn, EDGE, True
 
@@ -228,10 +249,11 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     # With a low limit it takes only drawings with nothing else in them, and plain paper.
     if edge < PHOTOGRAPH_EDGE:
         others = np.sum(mass[~is_inside])
-        is_plain = edge > EDGE and is_inside[main] and others <= 0.5 * mass[main]
+        is_plain = edge > EDGE and is_inside[main] and others <= 0.3 * mass[main]
         mass = mass * is_inside * (is_plain or others == 0)
     elif not (is_inside[main] or is_cut_off(ink, parts, main, mass)):
-        mass = mass * is_inside
+        sides = [max(parts[box].shape) for box in ndimage.find_objects(parts)]
+        mass = mass * is_inside * (max(sides * is_inside) >= smallest_digit(ink.shape))
     main = int(np.argmax(mass))
     if not mass[main]:
         raise ValueError(
@@ -260,7 +282,7 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     holes = np.bincount(ndimage.label(~is_digit)[0].ravel())[1:]
     if np.count_nonzero(holes > reach**2) > 1 + MOST_HOLES:
         raise ValueError("found a pattern of lines; expected a digit")
-    check_width(is_digit)
+    check_strokes(is_digit)
     is_digit = is_digit[reach:-reach, reach:-reach] if reach else is_digit
     reach = math.ceil(longest / (2 if edge == EDGE else 20))
     is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1)
@@ -273,7 +295,7 @@ def smallest_digit(shape: tuple[int, ...]) -> float:
     return max(SPECK_PIXELS, SPECK_SIDE * max(shape))
 
 
-def check_width(is_digit: NDArray[np.bool_]) -> None:
+def check_strokes(is_digit: NDArray[np.bool_]) -> None:
     """Raise a ValueError if a mark is filled, not drawn with strokes."""
     widest = 2 * ndimage.distance_transform_edt(np.pad(is_digit, 1)).max() - 1
     longest = max(is_digit[box_of(is_digit)].shape)
@@ -286,9 +308,7 @@ def is_cut_off(ink: Floats, parts: NDArray, main: int, mass: NDArray) -> bool:
 
     Lines reach from side to side, shadows lie along the edge, and neither is alone.
     """
-    above, below, left, right = (
-        np.count_nonzero(side == main + 1) for side in sides_of(parts)
-    )
+    above, below, left, right = (np.count_nonzero(side == main + 1) for side in sides_of(parts))
     longest = max(parts[box_of(parts == main + 1)].shape)
     return bool(
         ink.max() > 2 * FAINTEST_INK
@@ -326,7 +346,7 @@ def together(parts: NDArray, main: int, usable: NDArray[np.bool_]) -> NDArray[np
     while True:
         first, last = start[belongs].min(axis=0), stop[belongs].max(axis=0)
         gaps = np.maximum(start - last, first - stop).max(axis=1)
-        # What is within a frame or between two axes is no part of them, if it is far from their lines.
+        # What is within a frame or between two axes, far from their lines, is no part of them.
         distance = ndimage.distance_transform_edt(~np.append(False, belongs)[parts])
         is_within = ((start >= first) & (stop <= last)).all(axis=1)
         gaps[is_within] = ndimage.minimum(distance, parts, 1 + np.flatnonzero(is_within)) - 1

@@ -79,7 +79,7 @@
   // --- what is shown -----------------------------------------------------------------------------
 
   // Paints 28x28 numbers, those above 0 red, those below blue, the largest in full colour.
-  const RED = [214, 63, 46], BLUE = [62, 118, 214];
+  const RED = [224, 74, 56], BLUE = [76, 134, 232];
   function paint(target, values, most) {
     const image = new ImageData(SIDE, SIDE);
     for (let k = 0; k < SIDE * SIDE; k++) {

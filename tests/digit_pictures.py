@@ -1,13 +1,20 @@
-"""Pictures of digits, and of what is none, of the kinds that people take and draw."""
+"""Pictures of digits, and of what is none, of the kinds that people take and draw.
+
+``python -m tests.digit_pictures FOLDER`` writes those of `examples` there.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
+
+import mnist
 
 Grey = NDArray[np.floating]
 Rng = np.random.Generator
@@ -111,7 +118,7 @@ def with_specks(image: NDArray[np.uint8], rng: Rng) -> Grey:
 def hatched(image: NDArray[np.uint8], rng: Rng) -> Grey:
     """Draw the outline of a thick digit and shade what is inside with lines."""
     ink = scaled(image, rng.uniform(200, 400))
-    body = spaced(ndimage.grey_dilation(ink, round(max(ink.shape) / 15)), rng) > 0.5
+    body = spaced(ndimage.grey_dilation(ink, round(max(ink.shape) / 25)), rng) > 0.5
     width = max(ink.shape) / rng.uniform(50, 80)
     y, x = np.indices(body.shape)
     angle = rng.uniform(0, np.pi)
@@ -175,7 +182,6 @@ def plotted(image: NDArray[np.uint8], rng: Rng) -> Grey:
     axes.imshow(image, cmap=rng.choice(["gray", "gray_r"]))
     if rng.random() < 0.5:
         axes.set_title(f"Prediction: {rng.integers(10)}")
-    figure.canvas.draw() if hasattr(figure.canvas, "draw") else None
     return canvas_of(figure)
 
 
@@ -191,8 +197,18 @@ def canvas_of(figure) -> Grey:
 
 
 def bar_chart(rng: Rng) -> Grey:
-    """Draw bars that stand close to each other on one line."""
-    heights = rng.uniform(60, 300, rng.integers(4, 12)).astype(int)
+    """Draw bars between axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=rng.uniform(3, 6, 2), dpi=100)
+    count = rng.integers(3, 11)
+    figure.subplots().bar(range(count), rng.uniform(0.3, 1, count), rng.uniform(0.5, 1))
+    return canvas_of(figure)
+
+
+def histogram(rng: Rng) -> Grey:
+    """Draw bars of about the same height close to each other, on one line."""
+    heights = rng.uniform(200, 300, rng.integers(5, 10)).astype(int)
     width, gap = int(rng.integers(25, 50)), int(rng.integers(0, 8))
     ink = np.zeros((320, len(heights) * (width + gap) + 40))
     for k, height in enumerate(heights):
@@ -268,11 +284,49 @@ def black_border(rng: Rng) -> Grey:
 
 DIGITS: dict[str, Callable[[NDArray[np.uint8], Rng], Grey]] = {
     f.__name__: f
-    for f in (at_the_edge, with_specks, hatched, shaded, highlighted, blurred, broken,
-              boxed, bordered, plotted)
+    for f in (
+        at_the_edge,
+        with_specks,
+        hatched,
+        shaded,
+        highlighted,
+        blurred,
+        broken,
+        boxed,
+        bordered,
+        plotted,
+    )
 }
-NONE: dict[str, Callable[[Rng], Grey]] = {
+NO_DIGITS: dict[str, Callable[[Rng], Grey]] = {
     f.__name__: f
-    for f in (bar_chart, weighing_scale, dot, square, curve, squared_paper, printed_code,
-              black_border)
+    for f in (
+        bar_chart,
+        histogram,
+        weighing_scale,
+        dot,
+        square,
+        curve,
+        squared_paper,
+        printed_code,
+        black_border,
+    )
 }
+
+
+def examples() -> dict[str, NDArray[np.uint8]]:
+    """Make the three pictures of the README of ``predict/``."""
+    images = mnist.load_split("t10k", 40)[0].reshape(-1, 28, 28)
+    made = {
+        "cut_off.png": at_the_edge(images[0], np.random.default_rng(4)),
+        "hatched.png": hatched(images[1], np.random.default_rng(2)),
+        "framed.png": boxed(images[30], np.random.default_rng(5)),
+    }
+    small = {
+        name: Image.fromarray(picture.astype(np.uint8)).reduce(2) for name, picture in made.items()
+    }
+    return {name: np.asarray(picture) for name, picture in small.items()}
+
+
+if __name__ == "__main__":
+    for name, picture in examples().items():
+        Image.fromarray(picture).save(Path(sys.argv[1]) / name, optimize=True)

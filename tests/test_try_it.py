@@ -221,7 +221,9 @@ def test_a_drawing_becomes_the_same_picture_and_probabilities_as_in_python(name,
     draw(browser, DRAWINGS[name])
     check_against_python(browser, models)
     if name == "dot":
-        with pytest.raises(ValueError, match="found a filled area; expected the strokes of a digit"):
+        with pytest.raises(
+            ValueError, match="found a filled area; expected the strokes of a digit"
+        ):
             normalise(to_grey(canvas_picture(browser)))
     else:
         read = normalise(to_grey(canvas_picture(browser)))
