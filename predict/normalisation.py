@@ -108,9 +108,6 @@ def inside_of_frame(ink: NDArray, edge: float) -> tuple[slice, slice] | None:
     largest = int(np.argmax(areas)) if boxes else 0
     if not boxes or largest + 1 in border_of(parts):
         return None
-    similar = 1 + np.flatnonzero(areas > areas[largest] / 2)
-    if not np.isin(similar, parts[boxes[largest]]).all():
-        return None
     rows, columns = boxes[largest]
     marks = parts[rows, columns]
     frame = marks == largest + 1
@@ -118,14 +115,19 @@ def inside_of_frame(ink: NDArray, edge: float) -> tuple[slice, slice] | None:
     filled = ndimage.binary_fill_holes(frame)
     holes, count = ndimage.label(filled & ~frame)
     is_frame = filled.mean() >= FRAME and min(frame.shape) >= longest / 4 and count > 0
-    if is_frame and frame.mean() > 0.5:
-        # A panel: its holes are the digit, if they are more than specks.
-        if max(holes[box_of(holes > 0)].shape) > longest / 5:
+    similar = 1 + np.flatnonzero(areas > areas[largest] / 2)
+    if is_frame and not np.isin(similar, marks).all():
+        raise ValueError(f"found {len(similar)} frames or panels; expected a single digit")
+    hole = holes == np.argmax(np.bincount(holes[holes > 0], minlength=2))
+    content = (hole & (marks > 0)).any(axis=0)
+    # A panel has holes, one of which may be another panel; a frame is a line around one hole.
+    is_many = content.any() or count > MOST_HOLES
+    if frame.mean() > 0.5 or (frame.mean() > 0.25 and hole.mean() < 0.5 and is_many):
+        # The holes are the digit, if they are more than specks.
+        if is_frame and max(holes[box_of(holes > 0)].shape) > longest / 5:
             return shrunk(rows, columns, 1 + longest // 50)
     elif is_frame and count <= MOST_HOLES:
-        # A line around something. That of a square 0 is broader, and there is nothing in it.
-        hole = holes == 1 + np.argmax(np.bincount(holes.ravel())[1:])
-        content = (hole & (marks > 0)).any(axis=0)
+        # The line of a square 0 is broader, and there is nothing in it.
         down, across = box_of(hole)
         is_thin = frame.mean() < 0.2 or max(hole[down, across].shape) > 0.92 * longest
         if (content.any() or is_thin) and not 0 < content.sum() < 0.85 * len(content):
