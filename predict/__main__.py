@@ -182,7 +182,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         If a file cannot be written.
     """
     parser = make_parser()
-    args = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if "" in words:
+        parser.error("an argument is empty; expected the name of a file")
+    args = parser.parse_args(words)
     outputs = [path for path in (args.csv, args.show_input) if path]
     for path in outputs:
         check_file(path)

@@ -49,8 +49,6 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     """
     name = os.fspath(path)
     try:
-        if not name:
-            raise ValueError("is an empty name")
         if "://" in name:
             raise ValueError("is a URL; expected a file: download it first")
         if not Path(name).exists() and set("*?[") & set(name):

@@ -833,16 +833,18 @@ def test_a_bad_image_costs_one_line_and_the_others_are_classified(
     assert f": {tmp_path / name}: {complaint}" in complaints[0]
 
 
-@pytest.mark.parametrize(
-    ("name", "complaint"),
-    [
-        ("", ": is an empty name"),
-        ("https://example.org/seven.png", "is a URL; expected a file: download it first"),
-    ],
-)
-def test_what_is_no_file_name_is_told(name, complaint, softmax_file, capsys):
-    assert main([str(softmax_file[1]), name]) == 2
-    assert capsys.readouterr().err.endswith(f"{complaint}\n")
+def test_a_url_is_no_missing_file(softmax_file, capsys):
+    assert main([str(softmax_file[1]), "https://example.org/seven.png"]) == 2
+    complaint = "seven.png: is a URL; expected a file: download it first\n"
+    assert capsys.readouterr().err.endswith(complaint)
+
+
+@pytest.mark.parametrize("words", [["", "a.png"], ["w.npz", ""], ["w.npz", "a.png", "--csv", ""]])
+def test_an_empty_argument_is_no_folder(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "an argument is empty; expected the name of a file" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the memory used")
