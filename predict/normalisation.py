@@ -274,10 +274,10 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     if width > 3 * height:
         raise ValueError("found a line or a row of letters; expected a digit")
     # The white between hatched lines is a part of their stroke.
-    gap = round(longest / 40)
-    closed = ndimage.grey_closing(is_digit.astype(np.uint8), 2 * gap + 1) > 0
+    gap = max(round(longest / 25), 1)
+    closed = ndimage.grey_closing(is_digit.astype(np.uint8), gap) > 0
     holes = np.bincount(ndimage.label(~closed)[0].ravel())[1:]
-    if np.count_nonzero(holes > gap**2) > 1 + MOST_HOLES:
+    if np.count_nonzero(holes > (longest / 40) ** 2) > 1 + MOST_HOLES:
         raise ValueError("found a pattern of lines; expected a digit")
     check_strokes(closed)
     reach = math.ceil(longest / (2 if edge == EDGE else 20))
