@@ -35,7 +35,7 @@ FAINTEST_INK = 0.15
 SPECK_SIDE, SPECK_PIXELS = 0.02, 4
 # An 8 has two, careless ones a few more; squared paper and printed codes have many.
 MOST_HOLES = 6
-# The diameter of the largest disk in the ink, compared to the longer side: one of 2 000 digits
+# The diameter of the largest disk in the ink, compared to the longer side: one of 900 digits
 # of MNIST has more; a filled square or circle has 1.
 WIDEST_STROKE = 0.5
 # How much of its box a frame fills with what is in it. MNIST's 0 and 8 fill at most 0.88.
