@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # An IDE runs the file, not the module.
 
@@ -70,29 +71,73 @@ def class_probabilities(model: BinaryModel | SoftmaxModel, images: NDArray) -> F
     return outputs
 
 
-def draw_inputs(inputs: Sequence[tuple[str, NDArray, NDArray]], path: Path) -> None:
-    """Draw what was read beside what the model sees of it, a row for each image.
+def contributions(
+    model: BinaryModel | SoftmaxModel, image: NDArray, first: int, second: int
+) -> tuple[Floats, float]:
+    """Compute what each pixel adds to the logit of one class minus that of another.
+
+    A logit is the sum of the pixels' x·w, and of the bias; here w is the difference of two classes.
 
     Parameters
     ----------
-    inputs : sequence of (title, what was read, what the model sees)
+    model : BinaryModel or SoftmaxModel
+    image : ndarray of shape (28, 28), values 0 to 255
+    first, second : int
+        Their places in what `class_probabilities` returns.
+
+    Returns
+    -------
+    pixels : ndarray of shape (28, 28), float
+    bias : float
+        Together they sum to the difference of the logits: ln p(first) − ln p(second).
+    """
+    # The logit of target 0 is always 0.
+    w = np.hstack([model.w, 0 * model.w]) if isinstance(model, BinaryModel) else model.w
+    *pixels, bias = (pre_process_images(image.reshape(1, -1)) * (w[:, first] - w[:, second]))[0]
+    return np.reshape(pixels, image.shape), float(bias)
+
+
+class Seen(NamedTuple):
+    """What `draw_inputs` draws of an image; ``pixels`` and ``bias`` are its `contributions`."""
+
+    title: str
+    digit: int
+    runner_up: int
+    picture: NDArray
+    image: NDArray
+    pixels: Floats
+    bias: float
+
+
+def draw_inputs(inputs: Sequence[Seen], path: Path) -> None:
+    """Draw a row for each image: what was read, what the model sees, what speaks for its digit.
+
+    Parameters
+    ----------
+    inputs : sequence of Seen
     path : pathlib.Path
     """
     from matplotlib.figure import Figure
 
     count = len(inputs)
-    figure = Figure(figsize=(6, 3.2 * count))
-    figure.subplots_adjust(0.01, 0.01 / count, 0.99, 1 - 0.09 / count, wspace=0.02, hspace=0.1)
-    grid = figure.subplots(count, 2, squeeze=False)
-    for row, (title, *pictures) in zip(grid, inputs, strict=True):
-        for axes, picture in zip(row, pictures, strict=True):
-            axes.imshow(picture, cmap="gray")
+    figure = Figure(figsize=(9, 3.4 * count))
+    figure.subplots_adjust(0.01, 0.08 / count, 0.99, 1 - 0.08 / count, wspace=0.02, hspace=0.18)
+    most = max(np.abs(seen.pixels).max() for seen in inputs) or 1
+    for row, seen in zip(figure.subplots(count, 3, squeeze=False), inputs, strict=True):
+        row[0].imshow(seen.picture, cmap="gray")
+        row[1].imshow(seen.image, cmap="gray")
+        row[2].imshow(seen.pixels, cmap="RdBu_r", vmin=-most, vmax=most)
+        for axes in row:
             axes.set(xticks=[], yticks=[], anchor="N")
-        row[0].set_title(title, loc="left", parse_math=False)
+        row[0].set_title(seen.title, loc="left", parse_math=False)
+        row[2].set_title(f"red: for {seen.digit}, blue: for {seen.runner_up}", loc="left")
+        total, bias = number(seen.pixels.sum() + seen.bias, ".2f"), number(seen.bias, ".2f")
+        label = f"the sum: logits differ by {total}, with bias {bias}"
+        row[2].set_xlabel(label, fontsize="small")
     # The names of some files are in scripts that the font does not have.
     with warnings.catch_warnings(action="ignore"):
         # Matplotlib draws at most 2¹⁶ pixels in a column.
-        figure.savefig(path, dpi=min(100, 20_000 / count))
+        figure.savefig(path, dpi=min(100, 18_000 / count))
 
 
 def make_parser() -> cli.Parser:
@@ -100,7 +145,7 @@ def make_parser() -> cli.Parser:
     parser = cli.Parser(
         description=__doc__,
         epilog="An image is a drawing or a photograph of one digit, dark on light or light on dark,"
-        " with space around it. It is cropped, scaled and centred as in MNIST. Printed are"
+        " also in a frame. It is cropped, scaled and centred as in MNIST. Printed are"
         " the most probable digit and the one after it. An image that cannot be used costs a line"
         " on standard error and makes the exit code 2; the others are still classified.",
     )
@@ -113,7 +158,8 @@ def make_parser() -> cli.Parser:
         "--show-input",
         type=Path,
         metavar="FILE",
-        help="draw what the model saw, each image beside its 28×28 pixels (.png, .jpg, …)",
+        help="draw what the model saw, each image beside its 28×28 pixels, and which of them speak"
+        " for its digit and which for the runner-up (.png, .jpg, …)",
     )
     return parser
 
@@ -138,7 +184,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         If a file cannot be written.
     """
     parser = make_parser()
-    args = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if "" in words:
+        parser.error("an argument is empty; expected the name of a file")
+    args = parser.parse_args(words)
     outputs = [path for path in (args.csv, args.show_input) if path]
     for path in outputs:
         check_file(path)
@@ -174,7 +223,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines.append((shown, digit, percent, f"{runner_up} ({next_percent})"))
         table.append([name, digit, *probabilities.tolist()])
         if args.show_input:
-            inputs.append((f"{shown}: {digit} ({percent})", grey, image))
+            terms = contributions(model, image, first, second)
+            title = f"{shown}: {digit} ({percent})"
+            inputs.append(Seen(title, digit, runner_up, grey, image, *terms))
 
     if args.csv:
         with atomic_path(args.csv) as path, path.open("w", newline="", encoding="utf-8") as out:

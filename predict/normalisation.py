@@ -21,8 +21,9 @@ BOX_MARGIN = (SIDE - BOX_SIDE) // 2
 # How much ink a stroke has at its edge, compared to the pixel with the most. The halos in JPEGs and
 # the fringes of enlarged images have less.
 EDGE = 0.25
-# The same in photographs. Ruled lines have less.
-PHOTOGRAPH_EDGE = 0.5
+# The same in photographs of plain paper, where ink may be uneven, and of lined paper: lines have
+# less.
+PLAIN_EDGE, PHOTOGRAPH_EDGE = 0.3, 0.5
 # A stroke narrower than the first part of the digit's longer side is widened to the second one:
 # MNIST's pens were not as fine, and the models have seen no others.
 FINE_STROKE, USUAL_STROKE = 1 / 20, 1 / 8
@@ -30,12 +31,18 @@ FINE_STROKE, USUAL_STROKE = 1 / 20, 1 / 8
 # photographs it also takes more than this part of the light.
 NOISE_LIMIT = 6
 FAINTEST_INK = 0.15
-# The longer side of the smallest digit, compared to the picture's.
-SPECK_SIDE = 0.02
+# The longer side of the smallest digit, compared to the picture's, and in pixels.
+SPECK_SIDE, SPECK_PIXELS = 0.02, 4
 # An 8 has two, careless ones a few more; squared paper and printed codes have many.
 MOST_HOLES = 6
+# The diameter of the largest disk in the ink, compared to the longer side: one of 900 digits
+# of MNIST has more; a filled square or circle has 1.
+WIDEST_STROKE = 0.5
+# How much of its box a frame fills with what is in it. MNIST's 0 and 8 fill at most 0.88.
+FRAME = 0.9
 # The longer side in pixels.
 SMALLEST_PHOTOGRAPH = 100
+EIGHT_NEIGHBOURS = np.ones((3, 3))
 
 
 def normalise(grey: NDArray) -> NDArray[np.uint8]:
@@ -45,7 +52,7 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     ----------
     grey : ndarray of shape (H, W), numbers, finite
         A drawing on a background of one shade, dark on light or light on dark; or a photograph of
-        dark ink on paper, plain or with lines, however the light falls on it.
+        dark ink on paper, plain or with lines, however the light falls on it. It may be in a frame.
 
     Returns
     -------
@@ -57,6 +64,15 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     ValueError
         If there is no digit, or more than one. It says what was found.
     """
+    contrast = np.abs(grey - np.median(border_of(grey)))
+    inside = inside_of_frame(contrast, EDGE)
+    if not inside and max(grey.shape) >= SMALLEST_PHOTOGRAPH:
+        inside = inside_of_frame(ink_on_paper(grey, 1 / 2), PHOTOGRAPH_EDGE)
+    if inside:
+        try:
+            return normalise(grey[inside])
+        except ValueError as error:
+            raise ValueError(f"in a frame or on a panel: {error}") from None
     problems: dict[float, ValueError] = {}
     for ink, edge, may_touch in readings(grey):
         try:
@@ -65,6 +81,73 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
             problems.setdefault(edge, error)
     # The limit that is meant for any paper tells most of what there is.
     raise problems.get(PHOTOGRAPH_EDGE) or problems[EDGE]
+
+
+def inside_of_frame(ink: NDArray, edge: float) -> tuple[slice, slice] | None:
+    """Find what is in a frame, on a panel of another shade, or between the axes of a plot.
+
+    Parameters
+    ----------
+    ink, edge
+        As in `cut_out`.
+
+    Returns
+    -------
+    slices of rows and columns, or None if there is no frame
+
+    Raises
+    ------
+    ValueError
+        If what is in the frame is no digit.
+    """
+    parts, _ = ndimage.label(ink > edge * ink.max(), EIGHT_NEIGHBOURS)
+    boxes = ndimage.find_objects(parts)
+    areas = np.array([parts[box].size for box in boxes])
+    largest = int(np.argmax(areas)) if boxes else 0
+    if not boxes or largest + 1 in border_of(parts):
+        return None
+    rows, columns = boxes[largest]
+    marks = parts[rows, columns]
+    frame = marks == largest + 1
+    longest = max(frame.shape)
+    filled = ndimage.binary_fill_holes(frame)
+    holes, count = ndimage.label(filled & ~frame)
+    is_frame = filled.mean() >= FRAME and min(frame.shape) >= longest / 4 and count > 0
+    similar = 1 + np.flatnonzero(areas > areas[largest] / 2)
+    if is_frame and not np.isin(similar, marks).all():
+        raise ValueError(f"found {len(similar)} frames or panels; expected a single digit")
+    hole = holes == np.argmax(np.bincount(holes[holes > 0], minlength=2))
+    content = (hole & (marks > 0)).any(axis=0)
+    # A panel has holes, one of which may be another panel; a frame is a line around one hole.
+    is_many = content.any() or count > MOST_HOLES
+    if frame.mean() > 0.5 or (frame.mean() > 0.25 and hole.mean() < 0.5 and is_many):
+        # The holes are the digit, if they are more than specks.
+        if is_frame and max(holes[box_of(holes > 0)].shape) > longest / 5:
+            return shrunk(rows, columns, 1 + longest // 50)
+    elif is_frame and count <= MOST_HOLES:
+        # The line of a square 0 is broader, and there is nothing in it.
+        down, across = box_of(hole)
+        is_thin = frame.mean() < 0.2 or max(hole[down, across].shape) > 0.92 * longest
+        if (content.any() or is_thin) and not 0 < content.sum() < 0.85 * len(content):
+            raise ValueError("found a frame, as of a plot, without a digit; expected a digit")
+        if content.any():
+            top, left = rows.start, columns.start
+            down = slice(top + down.start, top + down.stop)
+            return shrunk(down, slice(left + across.start, left + across.stop), 1)
+    # Not a dark place in uneven ink; shadows reach the edge of the picture.
+    faint, _ = ndimage.label(ink > EDGE * ink.max(), EIGHT_NEIGHBOURS)
+    amount = np.count_nonzero(~np.isin(faint, [0, *border_of(faint)]))
+    if frame.sum() > 0.6 * amount and longest >= smallest_digit(ink.shape):
+        check_strokes(frame)
+    return None
+
+
+def shrunk(rows: slice, columns: slice, margin: int) -> tuple[slice, slice]:
+    """Leave out some rows and columns at each side of a box."""
+    return (
+        slice(rows.start + margin, rows.stop - margin),
+        slice(columns.start + margin, columns.stop - margin),
+    )
 
 
 def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
@@ -95,23 +178,42 @@ def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
     side = max(grey.shape)
     # What an opening leaves is wider than any stroke: shadows, and light from one side. For what is
     # so wide, a fourth of the rows and columns is enough.
-    light = ndimage.grey_opening(contrast[::4, ::4], math.ceil(side / 10), mode="constant")
+    step = 4 if side >= SMALLEST_PHOTOGRAPH else 1
+    wide = math.ceil(0.4 * side / step)
+    light = ndimage.grey_opening(contrast[::step, ::step], wide, mode="constant")
     is_even = np.ptp(light) <= 0.1 * contrast.max()
     if side >= SMALLEST_PHOTOGRAPH or not is_drawing:
         dark_on_light = grey.max() - contrast if is_even else grey
-        smooth = ndimage.gaussian_filter(dark_on_light.astype(np.float32), 1)
-        paper = ndimage.grey_closing(smooth, math.ceil(side / 6), mode="nearest")
-        # In a shadow all contrasts are smaller, but the part of the light that ink takes is not.
-        ink = 1 - smooth / np.maximum(paper, np.finfo(np.float32).tiny)
-        stands_out = ink.max() > max(FAINTEST_INK, np.median(ink) + NOISE_LIMIT * spread(ink))
-        yield np.where(stands_out, ink, 0), PHOTOGRAPH_EDGE, False
-    if is_drawing and is_even:
+        ink = ink_on_paper(dark_on_light, 1 / 6)
+        noise = np.median(ink) + NOISE_LIMIT * spread(ink)
+        ink = np.where(ink.max() > max(FAINTEST_INK, noise), ink, 0)
+        # Uneven ink is read as a whole where the paper is plain.
+        if PLAIN_EDGE * ink.max() > noise:
+            yield ink, PLAIN_EDGE, False
+        if ink.any() or not is_drawing:
+            yield ink, PHOTOGRAPH_EDGE, False
+    if is_even and (is_drawing or side < SMALLEST_PHOTOGRAPH):
         yield drawn, EDGE, True
+
+
+def ink_on_paper(grey: NDArray, widest: float) -> Floats:
+    """Compute which part of the light ink takes, if no stroke is wider than a part of the picture.
+
+    In a shadow all contrasts are smaller, but this part is not.
+    """
+    smooth = ndimage.gaussian_filter(grey.astype(np.float32), 1)
+    paper = ndimage.grey_closing(smooth, math.ceil(max(grey.shape) * widest), mode="nearest")
+    return 1 - smooth / np.maximum(paper, np.finfo(np.float32).tiny)
 
 
 def border_of(picture: NDArray) -> NDArray:
     """Give the outermost rows and columns of a picture, one after the other."""
-    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    return np.concatenate(sides_of(picture))
+
+
+def sides_of(picture: NDArray) -> list[NDArray]:
+    """Give the outermost rows and columns of a picture: first, last, left, right."""
+    return [picture[0], picture[-1], picture[:, 0], picture[:, -1]]
 
 
 def spread(values: NDArray) -> np.floating:
@@ -139,42 +241,118 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     """
     if not ink.any():
         raise ValueError("nothing stands out from the background; expected a digit")
-    parts, _ = ndimage.label(ink > edge * ink.max(), np.ones((3, 3)))
-    bounds = [[(side.start, side.stop) for side in box] for box in ndimage.find_objects(parts)]
-    start, stop = np.moveaxis(np.array(bounds), 2, 0)
-    size = stop - start
-    is_inside = ((start > 0) & (stop < ink.shape)).all(axis=1) | may_touch
-    # With the low limit it takes only drawings, with nothing else in them.
-    usable = is_inside.all() if edge == EDGE else is_inside
-    mass = usable * np.bincount(parts.ravel(), ink.ravel())[1:]
-    main = np.argmax(mass)
+    parts, count = ndimage.label(ink > edge * ink.max(), EIGHT_NEIGHBOURS)
+    mass = np.bincount(parts.ravel(), ink.ravel())[1:]
+    touched = np.unique(border_of(parts))
+    is_inside = ~np.isin(np.arange(1, count + 1), touched) | may_touch
+    main = int(np.argmax(mass))
+    # With a low limit it takes only drawings with nothing else in them, and plain paper.
+    if edge < PHOTOGRAPH_EDGE:
+        others = np.sum(mass[~is_inside])
+        is_plain = edge > EDGE and is_inside[main] and others <= 0.3 * mass[main]
+        mass = mass * is_inside * (is_plain or others == 0)
+    elif not (is_inside[main] or is_cut_off(ink, parts, main, mass)):
+        sides = [max(parts[box].shape) for box in ndimage.find_objects(parts)]
+        mass = mass * is_inside * (max(sides * is_inside) >= smallest_digit(ink.shape))
+    main = int(np.argmax(mass))
     if not mass[main]:
         raise ValueError(
             "found only lines or shadows that reach the edge of the picture; expected a digit"
         )
-    longest = size[main].max()
-    gaps = np.maximum(start - stop[main], start[main] - stop)
-    # The bar of a 5 may be a part of its own; but what is as tall as the main part stands above or
-    # below it, not beside it.
-    is_beside = (gaps[:, 1] > 0) & (size[:, 0] >= 0.5 * size[main, 0])
-    belongs = (gaps.max(axis=1) <= 0.15 * longest) & ~is_beside
-    marks = 1 + np.count_nonzero(~belongs & (mass >= 0.1 * mass[main]))
-    if 1 < marks < 10:
-        raise ValueError(f"found {marks} marks; expected a single digit")
-    if marks > 1:
+    marks = np.count_nonzero(mass >= 0.1 * mass[main])
+    if marks >= 10:
         raise ValueError(f"found {marks} marks, as in text or broken lines; expected a digit")
-    if longest < SPECK_SIDE * max(ink.shape):
-        raise ValueError("found nothing larger than a speck; expected a digit")
-    if size[main, 1] > 3 * size[main, 0]:
-        raise ValueError("found a line or a row of letters; expected a digit")
+    belongs = together(parts, main, mass > 0)
+    marks = 1 + np.count_nonzero(~belongs & (mass >= 0.1 * mass[belongs].sum()))
+    if marks > 1:
+        raise ValueError(f"found {marks} marks; expected a single digit")
     is_digit = np.append(False, belongs & (mass >= 0.01 * mass[main]))[parts]
-    holes = np.bincount(ndimage.label(~is_digit)[0].ravel())[1:]
+    height, width = is_digit[box_of(is_digit)].shape
+    longest = max(height, width)
+    if longest < smallest_digit(ink.shape):
+        raise ValueError("found nothing larger than a speck; expected a digit")
+    if width > 3 * height:
+        raise ValueError("found a line or a row of letters; expected a digit")
+    # The white between hatched lines is a part of their stroke.
+    gap = max(round(longest / 25), 1)
+    closed = ndimage.grey_closing(is_digit.astype(np.uint8), gap) > 0
+    holes = np.bincount(ndimage.label(~closed)[0].ravel())[1:]
     if np.count_nonzero(holes > (longest / 40) ** 2) > 1 + MOST_HOLES:
         raise ValueError("found a pattern of lines; expected a digit")
+    check_strokes(closed)
     reach = math.ceil(longest / (2 if edge == EDGE else 20))
     is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1)
     is_near &= np.append(True, belongs)[parts]
     return np.pad(np.where(is_near, ink, 0)[box_of(is_near)], reach)
+
+
+def smallest_digit(shape: tuple[int, ...]) -> float:
+    """Give the longer side of the smallest digit in a picture, in pixels."""
+    return max(SPECK_PIXELS, SPECK_SIDE * max(shape))
+
+
+def check_strokes(is_digit: NDArray[np.bool_]) -> None:
+    """Raise a ValueError if a mark is filled, not drawn with strokes."""
+    widest = 2 * ndimage.distance_transform_edt(np.pad(is_digit, 1)).max() - 1
+    longest = max(is_digit[box_of(is_digit)].shape)
+    if widest > WIDEST_STROKE * longest:
+        raise ValueError("found a filled area; expected the strokes of a digit")
+
+
+def is_cut_off(ink: Floats, parts: NDArray, main: int, mass: NDArray) -> bool:
+    """Tell whether a mark at the picture's edge is a digit that was cut off, or paper.
+
+    Lines reach from side to side, shadows lie along the edge, and neither is alone.
+    """
+    above, below, left, right = (np.count_nonzero(side == main + 1) for side in sides_of(parts))
+    longest = max(parts[box_of(parts == main + 1)].shape)
+    return bool(
+        ink.max() > 2 * FAINTEST_INK
+        and not (above and below)
+        and not (left and right)
+        and above + below + left + right <= longest / 2
+        and np.sum(mass >= mass[main] / 10) == 1
+    )
+
+
+def together(parts: NDArray, main: int, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Find the fragments of a digit.
+
+    Parameters
+    ----------
+    parts : ndarray of shape (H, W), integers
+        1 to N in the N marks, 0 between them.
+    main : int
+        The largest mark, counted from 0.
+    usable : ndarray of shape (N,), bool
+        Which marks may be a part of a digit.
+
+    Returns
+    -------
+    ndarray of shape (N,), bool
+        Whether a mark is a part of the largest one's digit. The bar of a 5 may be a mark of its
+        own, and strokes may be broken. What stands beside the rest, as tall, is another digit.
+    """
+    boxes = [[(side.start, side.stop) for side in box] for box in ndimage.find_objects(parts)]
+    start, stop = np.moveaxis(np.array(boxes), 2, 0)
+    belongs = np.arange(len(boxes)) == main
+    width = stroke_width(parts == main + 1)
+    height, length = (stop - start)[main]
+    reach = max(0.15 * min(max(height, length), 3 * height), width)
+    while True:
+        first, last = start[belongs].min(axis=0), stop[belongs].max(axis=0)
+        gaps = np.maximum(start - last, first - stop).max(axis=1)
+        # What is within a frame or between two axes, far from their lines, is no part of them.
+        distance = ndimage.distance_transform_edt(~np.append(False, belongs)[parts])
+        is_within = ((start >= first) & (stop <= last)).all(axis=1)
+        gaps[is_within] = ndimage.minimum(distance, parts, 1 + np.flatnonzero(is_within)) - 1
+        height = np.maximum(stop, last)[:, 0] - np.minimum(start, first)[:, 0]
+        is_beside = np.maximum(start - last, first - stop)[:, 1] > 0
+        is_beside &= np.minimum((stop - start)[:, 0], (last - first)[0]) >= 0.5 * height
+        found = belongs | (gaps <= reach) & ~is_beside & usable
+        if (found == belongs).all():
+            return belongs
+        belongs, reach = found, width
 
 
 def box_of(is_ink: NDArray[np.bool_]) -> tuple[slice, slice]:
@@ -196,11 +374,15 @@ def widen(ink: Floats) -> Floats:
     """
     is_stroke = ink > ink.max() / 2
     longest = max(is_stroke[box_of(is_stroke)].shape)
-    # Across a stroke the mean distance from its edge is a quarter of its width.
-    width = 4 * ndimage.distance_transform_edt(is_stroke)[is_stroke].mean() - 1
+    width = stroke_width(is_stroke)
     if width >= FINE_STROKE * longest:
         return ink
     return ndimage.grey_dilation(ink, math.ceil(USUAL_STROKE * longest - width))
+
+
+def stroke_width(is_stroke: NDArray[np.bool_]) -> float:
+    """Estimate how wide strokes are: four times the mean distance from their edge."""
+    return 4 * ndimage.distance_transform_edt(is_stroke)[is_stroke].mean() - 1
 
 
 def to_mnist(ink: NDArray) -> NDArray[np.uint8]:

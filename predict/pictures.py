@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,18 @@ from predict.normalisation import border_of
 
 # Larger pictures are scaled down. A digit of a twentieth of this still has more than 28 pixels.
 LONGEST_SIDE = 800
+# Decoded, a picture takes up to four bytes a pixel; the largest of today's phones has so many.
+MOST_PIXELS = 200_000_000
+# How files begin that people take for images, and what they are.
+NO_IMAGES = {
+    rb"$": "is empty",
+    rb"....ftyp(hei|hev|mif1|msf1)": "is a HEIC photograph; save it as JPEG or PNG",
+    rb"%PDF": "is a PDF; save the page as PNG",
+    rb"\s*(<\?xml|<!--|<!DOCTYPE svg|<svg).*<svg|\s*<svg": "is an SVG; save it as PNG",
+    rb"[\t\n\r -~\x80-\xff]+$": "is text; expected an image",
+}
+# `read_picture` has a limit of its own, and says the picture's size.
+Image.MAX_IMAGE_PIXELS = None
 
 
 def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
@@ -22,7 +34,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     Parameters
     ----------
     path : path
-        Any format and mode that Pillow reads.
+        Any format and mode that Pillow reads. A picture of 108 megapixels takes up to 1 GB.
 
     Returns
     -------
@@ -35,26 +47,39 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     ValueError
         If the file is missing, damaged, no image, an animation or too large. It says what is wrong.
     """
+    name = os.fspath(path)
     try:
+        if "://" in name:
+            raise ValueError("is a URL; expected a file: download it first")
+        if not Path(name).exists() and set("*?[") & set(name):
+            raise ValueError("is a pattern that no file matches")
         # Opening a pipe would wait for a writer.
-        if Path(path).exists() and not Path(path).is_file():
-            raise ValueError("is a folder" if Path(path).is_dir() else "is no regular file")
-        with (
-            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
-            Image.open(path) as image,
-        ):
+        if Path(name).exists() and not Path(name).is_file():
+            raise ValueError("is a folder" if Path(name).is_dir() else "is no regular file")
+        with Image.open(name) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(
+                    f"has {image.width} × {image.height} pixels; expected at most"
+                    f" {MOST_PIXELS // 10**6} million"
+                )
             grey = Image.fromarray(to_grey(image))
-            return np.asarray(grey.reduce(-(-max(grey.size) // LONGEST_SIDE)))
+        return np.asarray(grey.reduce(-(-max(grey.size) // LONGEST_SIDE)))
     except Image.UnidentifiedImageError:
-        problem = "is no image that Pillow can read"
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        problem = f"is too large; expected at most {Image.MAX_IMAGE_PIXELS} pixels"
+        problem = what_it_is(name)
     except OSError as error:
         problem = f"cannot be read ({error.strerror or error})"
     # Pillow's decoders report damaged files with a dozen more classes of exceptions.
     except Exception as error:
         problem = str(error) or type(error).__name__
     raise ValueError(problem)
+
+
+def what_it_is(path: str) -> str:
+    """Say what a file is that is no image."""
+    with open(path, "rb") as file:
+        start = file.read(2000)
+    found = (text for kind, text in NO_IMAGES.items() if re.match(kind, start, re.DOTALL))
+    return next(found, "is no image that Pillow can read")
 
 
 def to_grey(image: Image.Image) -> NDArray[np.float32]:
@@ -67,13 +92,19 @@ def to_grey(image: Image.Image) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of shape (H, W), float32, finite
-        In the image's own size.
+        In the image's own size; where that is large, most of its pixels are left out.
     """
     frames = getattr(image, "n_frames", 1)
     # The further images in the MPO files of some cameras are variants of the first one.
     if frames > 1 and image.format != "MPO":
         raise ValueError(f"has {frames} images; expected a single one")
-    image = ImageOps.exif_transpose(image)
+    # No second copy of a large image: JPEG is decoded in a smaller size, others are thinned out.
+    image.draft("L", (LONGEST_SIDE, LONGEST_SIDE))
+    ImageOps.exif_transpose(image, in_place=True)
+    step = max(image.size) // (4 * LONGEST_SIDE)
+    if step > 1:
+        size = image.width // step, image.height // step
+        image = image.resize((max(size[0], 1), max(size[1], 1)), Image.Resampling.NEAREST)
     if image.mode.startswith(("I", "F")):
         # Pillow would cut such values off at 255.
         return np.asarray(image, dtype=np.float32)

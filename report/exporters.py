@@ -33,7 +33,7 @@ from nbconvert.utils.exceptions import ConversionException
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from predict.try_it import MIME_TYPE as TRY_IT
+from plots.try_it import MIME_TYPE as TRY_IT
 from report.try_it import try_it_html
 
 STYLES = Path(__file__).resolve().parent

@@ -3,7 +3,7 @@
 (() => {
   const SIDE = 28, BOX_SIDE = 20, BOX_MARGIN = 4, EDGE = 0.25, PEN = 24;
   const element = name => document.getElementById(`try-it-${name}`);
-  const canvas = element("canvas"), seen = element("seen"), bars = element("bars");
+  const canvas = element("canvas"), slider = element("lambda");
   const pen = canvas.getContext("2d", { willReadFrequently: true });
 
   const decode = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
@@ -57,69 +57,102 @@
     });
     const largest = Math.max(...amounts.flat());
     const digit = amounts.map(line => line.map(a => Math.floor(255 * a / largest + 0.500001)));
-    const sum = numbers => numbers.reduce((a, b) => a + b, 0);
     const down = offset(digit.map(sum));
     const across = offset(digit[0].map((_, x) => sum(digit.map(line => line[x]))));
     return Uint8Array.from({ length: SIDE * SIDE }, (_, place) =>
       digit[Math.floor(place / SIDE) + down]?.[place % SIDE + across] ?? 0);
   }
 
+  const sum = numbers => numbers.reduce((a, b) => a + b, 0);
+
+  // What each pixel adds to the logit of a digit; the last one is the bias.
+  const terms = (weights, pixels, digit) =>
+    Array.from({ length: SIDE * SIDE + 1 }, (_, place) =>
+      (place < SIDE * SIDE ? pixels[place] / 127.5 - 1 : 1) * weights[10 * place + digit]);
+
   function probabilities(weights, pixels) {
-    const logits = Array.from({ length: 10 }, (_, k) => pixels.reduce(
-      (z, pixel, place) => z + (pixel / 127.5 - 1) * weights[10 * place + k],
-      weights[10 * SIDE * SIDE + k]));
+    const logits = Array.from({ length: 10 }, (_, digit) => sum(terms(weights, pixels, digit)));
     const exponentials = logits.map(z => Math.exp(z - Math.max(...logits)));
-    return exponentials.map(e => e / exponentials.reduce((a, b) => a + b));
+    return exponentials.map(e => e / sum(exponentials));
   }
 
   // --- what is shown -----------------------------------------------------------------------------
 
-  function add(parent, role, text = "") {
-    const child = parent.appendChild(document.createElement("div"));
-    child.setAttribute("role", role);
-    child.textContent = text;
-    return child;
+  // Paints 28x28 numbers, those above 0 red, those below blue, the largest in full colour.
+  const RED = [224, 74, 56], BLUE = [76, 134, 232];
+  function paint(target, values, most) {
+    const image = new ImageData(SIDE, SIDE);
+    for (let k = 0; k < SIDE * SIDE; k++) {
+      image.data.set(values[k] > 0 ? RED : BLUE, 4 * k);
+      image.data[4 * k + 3] = Math.round(255 * Math.abs(values[k]) / (most || 1));
+    }
+    target.getContext("2d").putImageData(image, 0, 0);
   }
 
-  const heading = add(bars, "row");
-  ["digit", ...models.map(model => model.name)].forEach(name => add(heading, "columnheader", name));
-  const cells = Array.from({ length: 10 }, (_, digit) => {
-    const row = add(bars, "row");
-    add(row, "rowheader", digit);
-    return models.map(() => {
-      const cell = add(row, "cell");
-      cell.append(document.createElement("span"), document.createElement("i"));
-      return cell;
-    });
+  const tiles = Array.from({ length: 10 }, (_, digit) => {
+    const tile = element("digits").appendChild(document.createElement("div"));
+    tile.setAttribute("role", "listitem");
+    const [template, text, bar] = ["canvas", "span", "i"].map(name => tile.appendChild(document.createElement(name)));
+    template.width = template.height = SIDE;
+    template.setAttribute("aria-hidden", "true");
+    text.append(document.createElement("span"), document.createElement("span"));
+    text.firstChild.textContent = digit;
+    return { tile, template, share: text.lastChild, bar };
   });
 
   const percent = p => `${Math.round(100 * p)} %`;
+  const signed = x => x.toFixed(3).replace("-", "−");
+  const most = values => values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+
+  function choose() {
+    const { name, weights } = models[slider.value];
+    element("name").textContent = name;
+    slider.setAttribute("aria-valuetext", name);
+    const strongest = most(weights.subarray(0, 10 * SIDE * SIDE));
+    tiles.forEach(({ template }, digit) =>
+      paint(template, Array.from({ length: SIDE * SIDE }, (_, k) => weights[10 * k + digit]), strongest));
+    element("scale").textContent = "The weights of the ten digits for this λ: ink where they are red speaks for the digit,"
+      + ` where they are blue against it; full colour is ${strongest.toPrecision(2)}.`;
+  }
+
+  function explain(weights, pixels, p) {
+    const order = [...p.keys()].sort((a, b) => p[b] - p[a]), [first, second] = order;
+    const others = terms(weights, pixels, second);
+    const differences = terms(weights, pixels, first).map((term, k) => term - others[k]);
+    const bias = differences.pop();
+    paint(element("why"), differences, most(differences));
+    element("legend").textContent = `Why: red pixels speak for ${first}, blue ones for ${second}, the runner-up.`
+      + ` Their logits differ by ${signed(sum(differences) + bias)}, the sum of what is drawn and of the bias, ${signed(bias)}.`;
+  }
 
   function update() {
-    const { width, height } = canvas;
+    const { width, height } = canvas, { weights } = models[slider.value];
     const ink = pen.getImageData(0, 0, width, height).data.filter((_, place) => place % 4 === 3);
     const pixels = toMnist(ink, width, height);
     const shades = new ImageData(SIDE, SIDE);
     shades.data.forEach((_, k) => { shades.data[k] = k % 4 === 3 ? 255 : pixels?.[k >> 2] ?? 0; });
-    seen.getContext("2d").putImageData(shades, 0, 0);
-    const all = models.map(model => pixels && probabilities(model.weights, pixels));
-    cells.forEach((row, digit) => row.forEach((cell, k) => {
-      cell.firstChild.textContent = pixels ? percent(all[k][digit]) : "–";
-      cell.lastChild.style.setProperty("--share", pixels ? all[k][digit] : 0);
-      cell.classList.toggle("most", pixels !== null && all[k][digit] === Math.max(...all[k]));
-    }));
-    return all;
+    element("seen").getContext("2d").putImageData(shades, 0, 0);
+    const p = pixels && probabilities(weights, pixels);
+    tiles.forEach(({ tile, share, bar }, digit) => {
+      share.textContent = p ? percent(p[digit]) : "–";
+      bar.style.setProperty("--share", p ? p[digit] : 0);
+      tile.classList.toggle("most", p !== null && p[digit] === Math.max(...p));
+    });
+    if (p) return explain(weights, pixels, p), p;
+    paint(element("why"), new Float32Array(SIDE * SIDE), 0);
+    element("legend").textContent = "Why: here the pixels that speak for the digit become red, those for the runner-up blue.";
+    return null;
   }
 
   // Said only when a stroke or a step has ended, so that screen readers are not flooded.
   function announce(before = "") {
-    const results = update().map((p, k) => {
-      if (!p) return null;
-      const most = Math.max(...p);
-      return `${models[k].name} reads a ${p.indexOf(most)} (${percent(most)})`;
-    });
-    element("result").textContent = before + (results[0] ? `${results.join(", ")}.` : "Nothing is drawn.");
+    const p = update(), digit = p?.indexOf(Math.max(...p));
+    element("result").textContent = before
+      + (p ? `${models[slider.value].name} reads a ${digit} (${percent(p[digit])}).` : "Nothing is drawn.");
   }
+
+  slider.max = models.length - 1;
+  slider.addEventListener("input", () => { choose(); announce(); });
 
   // --- drawing: a list of strokes, images and clearings, drawn anew after each undo ---------------
 
@@ -205,6 +238,8 @@
   // The ink has the colour of the page's text, also when that changes.
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 
+  document.querySelector(".try-it-slider").hidden = models.length < 2;
+  choose();
   document.getElementById("try-it").hidden = false;
   const entry = document.createElement("li"), link = entry.appendChild(document.createElement("a"));
   [link.href, link.textContent] = ["#try-it", "Try it"];

@@ -1,4 +1,4 @@
-"""Makes the page's appendix *Try it* out of what `predict.try_it.show_try_it` has stored."""
+"""Makes the page's appendix *Try it* out of what `plots.try_it.show_try_it` has stored."""
 
 from __future__ import annotations
 

@@ -27,12 +27,13 @@ import mnist
 import task2
 import task3
 from output.files import check_file
-from predict.__main__ import class_probabilities, main
+from predict.__main__ import Seen, class_probabilities, contributions, draw_inputs, main
 from predict.normalisation import normalise, to_mnist
 from predict.pictures import read_picture
 from runs.weights import SavedWeights, load_weights, save_weights
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
+from tests.digit_pictures import DIGITS, NO_DIGITS, PAPERS, examples, light_of, paper_of
 
 
 def keep(path, trainer, settings):
@@ -227,10 +228,10 @@ def test_a_picture_shows_each_image_beside_what_the_model_saw(
     sheet = np.asarray(Image.open(target).convert("L")).astype(int)
     frames = ndimage.find_objects(ndimage.label(sheet < 255)[0])
     frames = [frame for frame in frames if all(side.stop - side.start > 280 for side in frame)]
-    assert len(frames) == 6
+    assert len(frames) == 9
     # From left to right in each row, from above to below.
     frames.sort(key=lambda frame: (frame[0].start // 20, frame[1].start))
-    for image, left, right in zip(turned, frames[::2], frames[1::2], strict=True):
+    for image, left, right in zip(turned, frames[::3], frames[1::3], strict=True):
         for frame, expected in ((left, 255 - image), (right, normalise(image))):
             rows, columns = (
                 np.linspace(side.start, side.stop, 57)[1::2].astype(int) for side in frame
@@ -239,6 +240,39 @@ def test_a_picture_shows_each_image_beside_what_the_model_saw(
         # The title is dark on white.
         assert sheet[left[0].start - 20 : left[0].start - 3].min() < 100
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("file", ["softmax_file", "logistic_file"])
+def test_the_difference_of_two_logits_is_the_sum_of_what_is_drawn(file, digits, request):
+    model, _ = request.getfixturevalue(file)
+    model.w[-1] += np.linspace(0.5, 1, model.w.shape[1], dtype=np.float32)
+    for image in digits[:5]:
+        probabilities = class_probabilities(model, image[np.newaxis].astype(float))[0]
+        first, second = np.argsort(-probabilities)[:2]
+        pixels, bias = contributions(model, image.astype(float), first, second)
+        w = np.hstack([model.w, 0 * model.w])
+        assert bias == pytest.approx(w[-1, first] - w[-1, second])
+        logits = np.log(probabilities[first] / probabilities[second])
+        assert pixels.sum() + bias == pytest.approx(logits, rel=1e-3)
+        # A pixel that has no weight for either says nothing.
+        assert (pixels[w[:-1, first].reshape(28, 28) == w[:-1, second].reshape(28, 28)] == 0).all()
+    model.w[-1] -= np.linspace(0.5, 1, model.w.shape[1], dtype=np.float32)
+
+
+def test_red_speaks_for_the_digit_and_blue_for_the_runner_up_on_one_scale(tmp_path):
+    pixels = np.zeros((28, 28))
+    pixels[:14], pixels[14:] = 2, -1
+    seen = Seen("title", 7, 3, pixels, pixels, pixels, 0.5)
+    draw_inputs([seen, seen._replace(pixels=pixels / 4)], tmp_path / "why.png")
+    sheet = np.asarray(Image.open(tmp_path / "why.png").convert("RGB")).astype(int)
+    redness = sheet[..., 0] - sheet[..., 2]
+    height = len(sheet)
+    column = redness[:, round(0.8 * sheet.shape[1])]
+    of_first, of_second = column[: height // 2], column[height // 2 :]
+    assert of_first.max() > 60
+    assert of_first.min() < -60
+    assert 10 < of_second.max() < of_first.max()
+    assert of_first.min() < of_second.min() < -10
 
 
 @pytest.mark.parametrize(
@@ -374,44 +408,6 @@ def test_a_digit_that_touches_the_border_is_still_ink(digits):
 
 # --- photographs -----------------------------------------------------------------------------
 
-PAPERS = ("plain", "ruled", "squared")
-Grey = NDArray[np.floating]
-
-
-def paper_of(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Grey:
-    """Make a sheet, slightly turned, as shades of red, green and blue from 0 to 1."""
-    y, x = np.indices(shape)
-    turn = rng.uniform(-0.07, 0.07)
-    across, down = x + turn * y, y - turn * x
-    pitch, width = shape[0] / rng.uniform(10, 30), shape[0] / rng.uniform(280, 700)
-    tint = (
-        rng.uniform(0.1, 0.5) * np.array([[1, 0.8, 0.5], [1, 1, 1], [0.4, 0.9, 1]])[rng.choice(3)]
-    )
-    sheet = np.full((*shape, 3), rng.uniform(0.82, 0.99)) + rng.uniform(-0.03, 0.03, 3)
-    for position in {"plain": [], "ruled": [down], "squared": [across, down]}[kind]:
-        distance = np.abs((position + rng.uniform(0, pitch)) % pitch - pitch / 2)
-        line = np.clip(width / 2 + 0.5 - distance, 0, 1)
-        sheet *= 1 - line[..., np.newaxis] * tint
-    return sheet
-
-
-def light_of(shape: tuple[int, int], rng: np.random.Generator) -> Grey:
-    """Make light that falls from one side, or with a shadow in it, or both or neither."""
-
-    def rising() -> Grey:
-        angle = rng.uniform(0, 2 * np.pi)
-        y, x = np.indices(shape) / np.array(shape).reshape(2, 1, 1)
-        height = np.cos(angle) * x + np.sin(angle) * y
-        return (height - height.min()) / np.ptp(height)
-
-    light = np.ones(shape)
-    if rng.random() < 0.5:
-        light *= 1 - rng.uniform(0.2, 0.55) * rising()
-    if rng.random() < 0.5:
-        edge = (rising() - rng.uniform(0.25, 0.75)) / rng.uniform(0.005, 0.08)
-        light *= 1 - rng.uniform(0.25, 0.55) / (1 + np.exp(-edge))
-    return light
-
 
 def take_photograph(
     ink: NDArray[np.uint8],
@@ -475,6 +471,67 @@ def test_nine_of_ten_photographs_are_read_right(paper, softmax_file, known_digit
         else:
             right.append(probabilities.argmax() == labels[number])
     assert np.mean(right) >= 0.9
+
+
+@pytest.mark.parametrize("kind", DIGITS)
+def test_of_pictures_of_this_kind_the_digit_is_found(kind, known_digits):
+    images, _ = known_digits
+    likeness = []
+    for seed in range(8):
+        rng = np.random.default_rng([7, seed])
+        image = images[rng.integers(len(images))]
+        try:
+            found = normalise(DIGITS[kind](image, rng).astype(np.float32))
+        except ValueError:
+            likeness.append(0.0)
+        else:
+            likeness.append(np.corrcoef(found.ravel(), image.ravel())[0, 1])
+    # Of strokes that are torn apart or uneven, a piece may be lost.
+    assert np.mean(np.array(likeness) > 0.6) >= (0.75 if kind in ("broken", "highlighted") else 1)
+
+
+@pytest.mark.parametrize("kind", NO_DIGITS)
+def test_pictures_of_this_kind_are_refused(kind):
+    is_refused = []
+    for seed in range(8):
+        try:
+            normalise(NO_DIGITS[kind](np.random.default_rng([7, seed])).astype(np.float32))
+        except ValueError:
+            is_refused.append(True)
+        else:
+            is_refused.append(False)
+    # A scale half in a shadow may be read all the same.
+    assert np.mean(is_refused) >= (0.75 if kind == "weighing_scale" else 1)
+
+
+def test_what_is_in_two_frames_is_two():
+    panel = np.pad(np.pad(1 - scaled_seven(), 60), 40, constant_values=1)
+    with pytest.raises(ValueError, match="found 2 frames or panels; expected a single digit"):
+        normalise(255 * np.hstack([panel, panel]))
+    screenshot = np.pad(255 * np.hstack([panel, panel]), 30, constant_values=20)
+    with pytest.raises(ValueError, match="found 2 frames or panels; expected a single digit"):
+        normalise(screenshot)
+
+
+def test_the_pictures_of_the_readme_are_what_it_says_they_are():
+    for name, picture in examples().items():
+        stored = np.asarray(Image.open(ROOT / "predict" / "examples" / name))
+        np.testing.assert_allclose(stored, picture.astype(float), atol=1)
+
+
+def scaled_seven() -> NDArray[np.floating]:
+    return enlarge(mnist.load_split("t10k", 1)[0].reshape(28, 28)) / 255
+
+
+def test_the_large_mark_at_the_edge_is_meant_not_the_speck_inside():
+    page = np.full((300, 300), 230.0)
+    page[150:, 100:118] = page[150:168, 100:200] = page[150:230, 182:200] = 40
+    page[290:293, 290:293] = 40
+    page += np.random.default_rng(0).normal(0, 2, page.shape)
+    assert normalise(page).any()
+    page[:, 100:118] = 40  # a line from side to side
+    with pytest.raises(ValueError, match="found only lines or shadows that reach the edge"):
+        normalise(page)
 
 
 def row_of_digits(digits: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -711,13 +768,34 @@ NOISE = Image.fromarray(np.random.default_rng(0).normal(200, 5, (300, 300)).asty
 BAD_IMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing.png": (lambda path: None, "cannot be read (No such file or directory)"),
     "folder.png": (Path.mkdir, "is a folder"),
-    "empty.png": (Path.touch, "is no image that Pillow can read"),
-    "text.png": (lambda path: path.write_text("seven\n"), "is no image that Pillow can read"),
+    "empty.png": (Path.touch, "is empty"),
+    "text.png": (lambda path: path.write_text("seven, 七\n"), "is text; expected an image"),
+    "IMG_1.HEIC": (
+        lambda path: path.write_bytes(b"\0\0\0\x24ftypheic\0\0\0\0mif1heic"),
+        "is a HEIC photograph; save it as JPEG or PNG",
+    ),
+    "scan.pdf": (
+        lambda path: path.write_bytes(b"%PDF-1.7\n\xe2\0"),
+        "is a PDF; save the page as PNG",
+    ),
+    "plain.svg": (
+        lambda path: path.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>"),
+        "is an SVG; save it as PNG",
+    ),
+    "ink.svg": (
+        lambda path: path.write_text("<?xml version='1.0'?>\n<!-- Ink -->\n<svg></svg>"),
+        "is an SVG; save it as PNG",
+    ),
+    "*.png": (lambda path: None, "is a pattern that no file matches"),
+    "bytes.png": (lambda path: path.write_bytes(bytes(range(256))), "is no image that Pillow can"),
     "short.png": (lambda path: path.write_bytes(GOOD_PNG[:50]), "cannot be read ("),
     "few rows.png": (lambda path: path.write_bytes(png(28, 28, bytes(9))), "cannot be read ("),
     "no width.png": (lambda path: path.write_bytes(png(0, 28, b"")), "is no image that Pillow"),
-    "large.png": (lambda path: path.write_bytes(png(10_000, 9_000, b"")), "is too large; expected"),
-    "bomb.png": (lambda path: path.write_bytes(png(99_999, 99_999, b"")), "is too large; expected"),
+    "large.png": (
+        lambda path: path.write_bytes(png(20_000, 15_000, b"")),
+        "has 20000 × 15000 pixels; expected at most 200 million",
+    ),
+    "bomb.png": (lambda path: path.write_bytes(png(99_999, 99_999, b"")), "has 99999 × 99999"),
     "blank.png": (saved(BLANK), "nothing stands out from the background; expected a digit"),
     "noise.png": (saved(NOISE), "nothing stands out from the background; expected a digit"),
     "pixel.png": (
@@ -753,6 +831,39 @@ def test_a_bad_image_costs_one_line_and_the_others_are_classified(
     assert [(line[0][-5:], line[1]) for line in lines[1:]] == [("a.png", "7"), ("b.png", "7")]
     assert len(complaints) == 1
     assert f": {tmp_path / name}: {complaint}" in complaints[0]
+
+
+def test_a_url_is_no_missing_file(softmax_file, capsys):
+    assert main([str(softmax_file[1]), "https://example.org/seven.png"]) == 2
+    complaint = "seven.png: is a URL; expected a file: download it first\n"
+    assert capsys.readouterr().err.endswith(complaint)
+
+
+@pytest.mark.parametrize("words", [["", "a.png"], ["w.npz", ""], ["w.npz", "a.png", "--csv", ""]])
+def test_an_empty_argument_is_no_folder(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert "an argument is empty; expected the name of a file" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the memory used")
+@pytest.mark.parametrize(("name", "most"), [("large.jpg", 0.5), ("large.png", 1)])
+def test_a_photograph_of_108_megapixels_is_read_in_a_gigabyte(name, most, digits, tmp_path):
+    small = a_third_or_less(digits[0], "plain", np.random.default_rng(0))
+    small.resize((12_000, 9_000), 0).save(tmp_path / name, compress_level=1)
+    code = (
+        "import re, sys; from predict.normalisation import normalise;"
+        "from predict.pictures import read_picture;"
+        "print(normalise(read_picture(sys.argv[1])).sum(),"
+        "*re.findall(r'VmHWM:\\s*(\\d+) kB', open('/proc/self/status').read()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / name], cwd=ROOT, capture_output=True, text=True
+    )
+    total, memory = map(int, done.stdout.split())
+    assert total > 10_000
+    assert memory / 1e6 <= most
 
 
 def test_a_damaged_png_is_one_line_wherever_the_damage_is(digits, tmp_path):

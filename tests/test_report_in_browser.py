@@ -368,5 +368,4 @@ def test_the_report_ends_with_try_it_which_reads_a_validation_image(own_page):
     own_page.execute_script("document.querySelector('#try-it-next').click()")
     said = own_page.find_element("id", "try-it-result").text
     assert said.startswith("This is a 7. λ = 0 reads a 7 (")
-    assert "λ = 1 reads a " in said
     assert own_page.get_log("browser") == []
