@@ -117,7 +117,8 @@ def product(A: Floats, B: Floats) -> Floats:
     *stack, K, D = A.shape
     N = B.shape[1]
     if K * D * N > LARGE_PRODUCT:
-        return (A.reshape(-1, D) @ B).reshape(*stack, K, N)
+        # The transpose of ``A @ B``: BLAS divides it among threads that wait less for each other.
+        return (B.T @ A.reshape(-1, D).T).T.copy().reshape(*stack, K, N)
     columns = columns_of_slice(N, K * D)
     if columns == N:
         return A @ B
