@@ -65,11 +65,10 @@ def shown_by_the_cell(models, images):
     """What the notebook's cell shows."""
     shown = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots.try_it, "display", lambda data, raw: shown.append((data, raw)))
+        patch.setattr(plots.try_it, "display", shown.append)
         show_try_it(models, *images)
-    ((data, raw),) = shown
-    assert raw
-    return data
+    (output,) = shown
+    return output._repr_mimebundle_()
 
 
 @pytest.fixture(scope="module")
