@@ -91,7 +91,9 @@ def limit_y(axes: Axes, ylim: tuple[float, float], values: Iterable[float]) -> N
         axes.set_ylim(ylim)
 
 
-def mark_early_stop(axes: Axes, trainer: BaseTrainer, corner: str) -> None:
+def mark_early_stop(
+    axes: Axes, trainer: BaseTrainer, corner: Literal["upper right", "lower right"]
+) -> None:
     """Mark the step that was kept and, if there was one, the early stop; a corner names both."""
     kept = summary(trainer)["best_step"]
     looks: dict[str, Any] = {"color": "0.45", "linestyle": (0, (1, 1.5))}

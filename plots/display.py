@@ -83,7 +83,8 @@ class Table:
         # XeLaTeX stops at the tables that pandoc makes of Markdown. VS Code takes LaTeX, too, and
         # gives it to KaTeX, which knows an array, but no tabular.
         sides = "l" + "r" * right
-        formulas = self.cells.map(latex).set_axis(map(stacked, self.cells, sides), axis=1)
+        headings = [stacked(str(name), side) for name, side in zip(self.cells, sides, strict=True)]
+        formulas = self.cells.map(latex).set_axis(headings, axis=1)
         array = formulas.to_latex(index=False, column_format=sides)
         array = re.sub(r"\\(?:top|mid|bottom)rule", r"\\hline", array).replace("tabular", "array")
         return {
@@ -118,7 +119,7 @@ class Picture:
         self.figure.set_layout_engine("none")  # The layout of the first serves all three.
         self.figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
         self.figure.savefig(png, format="png", dpi=DOTS_PER_INCH)
-        images = {
+        images: dict[str, str | bytes] = {
             "image/svg+xml": svg.getvalue(),
             "application/pdf": pdf.getvalue(),
             "image/png": with_few_colors(png),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -117,7 +117,7 @@ def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     loss.set_yticks([0.1, 0.2, 0.3, 0.5, 1], minor=False)
     loss.set_yticks([], minor=True)
     loss.yaxis.set_major_formatter("{x:g}")
-    looks = {
+    looks: dict[str, dict[str, Any]] = {
         "validation": {"color": VALIDATION, "linestyle": "-"},
         "training": {"color": TRAINING, "linewidth": 0.6, "linestyle": "-"},
         "minimum of J": {"color": "black", "marker": "s", "markersize": 3, "linestyle": "-"},
