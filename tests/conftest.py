@@ -10,6 +10,7 @@ from pathlib import Path
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import filelock
 import hypothesis
 import nbformat
 import numpy as np
@@ -43,14 +44,21 @@ def full_data() -> Data:
 
 
 @pytest.fixture(scope="session")
-def executed_report() -> nbformat.NotebookNode:
-    """Execute report.ipynb from scratch."""
-    notebook = nbformat.read(ROOT / "report.ipynb", as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = []
-    execute(notebook, ROOT, timeout=100)
-    return notebook
+def executed_report(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
+    """Execute report.ipynb from scratch: once, however many processes share the tests."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    path = folder / "executed_report.ipynb"
+    with filelock.FileLock(f"{path}.lock"):
+        if not path.exists():
+            notebook = nbformat.read(ROOT / "report.ipynb", as_version=4)
+            for cell in notebook.cells:
+                if cell.cell_type == "code":
+                    cell.outputs = []
+            execute(notebook, ROOT, timeout=100)
+            nbformat.write(notebook, path)
+    return nbformat.read(path, as_version=4)
 
 
 def read_only(data: Data) -> Data:
