@@ -35,12 +35,6 @@ def number(value: float, spec: str = "") -> str:
     return f"{text} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}" if exponent else text
 
 
-def formula(value: float, spec: str) -> str:
-    r"""Format a number with a power of ten as a formula: ``$7.8 \times 10^{-9}$``."""
-    digits, exponent = format(value, spec).split("e")
-    return rf"${digits} \times 10^{{{int(exponent)}}}$"
-
-
 def printable(text: str) -> str:
     """Spell λ, minus, powers of ten and thin spaces plainly if standard output needs it."""
     try:

@@ -22,28 +22,21 @@ SIGNIFICANT = 1 - CONFIDENCE
 
 
 class Difference(NamedTuple):
-    """A mean difference of accuracy, with 95 % intervals, as fractions of all images.
+    """A mean difference of accuracy, with its 95 % interval, as fractions of all images.
 
     Attributes
     ----------
     mean : float
     low, high : float
         From resampled seeds and images; from resampled images if there is a single seed.
-    low_seeds, high_seeds : float
-        From the seeds only; NaN if there is a single one.
-    lower, significantly_lower, significantly_higher : int
-        The numbers of seeds for which the accuracy is lower; lower with p < 0.05 by McNemar's test;
-        and higher with p < 0.05.
+    significantly_lower : int
+        The number of seeds for which the accuracy is lower with p < 0.05 by McNemar's test.
     """
 
     mean: float
     low: float
     high: float
-    low_seeds: float
-    high_seeds: float
-    lower: int
     significantly_lower: int
-    significantly_higher: int
 
 
 def difference(right: NDArray[np.bool_], right_other: NDArray[np.bool_]) -> Difference:
@@ -70,20 +63,13 @@ def difference(right: NDArray[np.bool_], right_other: NDArray[np.bool_]) -> Diff
         )
     table = right.astype(np.float32) - right_other
     low, high = quantiles(pigeonhole(table, np.random.default_rng(0)))
-    of_seeds = table.mean(axis=1, dtype=np.float64)
-    low_seeds, high_seeds = seed_interval(of_seeds)
     tests = [mcnemar(ours, others) for ours, others in zip(right, right_other, strict=True)]
     gained, lost, p = np.array(tests).T
-    is_significant = p < SIGNIFICANT
     return Difference(
-        mean=float(of_seeds.mean()),
+        mean=float(table.mean(dtype=np.float64)),
         low=low,
         high=high,
-        low_seeds=low_seeds,
-        high_seeds=high_seeds,
-        lower=int(np.count_nonzero(of_seeds < 0)),
-        significantly_lower=int(np.count_nonzero(is_significant & (lost > gained))),
-        significantly_higher=int(np.count_nonzero(is_significant & (gained > lost))),
+        significantly_lower=int(np.count_nonzero((p < SIGNIFICANT) & (lost > gained))),
     )
 
 
