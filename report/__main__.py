@@ -15,7 +15,7 @@ import pypandoc
 import cli
 from output.files import atomic_path, check_file
 from report.exporters import ExportError, StandaloneHTMLExporter, TypstPDFExporter
-from report.notebook import execute, normalise, read_notebook
+from report.notebook import execute, drop_stderr, read_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
         raise ExportError(f"{path} holds no outputs: run it without --no-execute")
 
     if arguments.refresh:
-        normalise(notebook)
+        drop_stderr(notebook)
         contents = [nbformat.writes(notebook) + "\n"]
     else:
         # Two threads that look for pandoc at once could take an older one of the system's.

@@ -127,7 +127,7 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int, quiet: bool = Tr
             run_sync(manager.shutdown_kernel)(now=True)
 
 
-def normalise(notebook: NotebookNode) -> None:
+def drop_stderr(notebook: NotebookNode) -> None:
     """Take out of an executed notebook, in place, what differs from run to run.
 
     Parameters
