@@ -15,7 +15,7 @@ import pypandoc
 import cli
 from output.files import atomic_path, check_file
 from report.exporters import ExportError, StandaloneHTMLExporter, TypstPDFExporter
-from report.notebook import execute, drop_stderr, read_notebook
+from report.notebook import drop_stderr, execute, read_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 

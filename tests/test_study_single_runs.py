@@ -40,6 +40,23 @@ def test_accuracy_after_each_batch_has_that_of_each_validation(binary_data):
         assert accuracies.ravel()[step] == accuracy
 
 
+def test_the_mean_after_each_batch_is_over_the_epochs_from_3_on(binary_data):
+    settings = {"shuffle": False, "patience": 10**6}
+    trainers = [task2.make_trainer(binary_data, **settings) for _ in range(2)]
+    accuracies = single_runs.accuracy_after_each_batch(trainers[0], 5)
+    found = single_runs.mean_after_each_batch(trainers[1], 5)
+    np.testing.assert_allclose(found, (accuracies[3] + accuracies[4]) / 2)
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_the_validation_images_of_one_target_are_all_of_it(binary_data, target):
+    X, Y, X_val, Y_val = single_runs.of_target(binary_data, target)
+    assert X is binary_data[0]
+    assert Y is binary_data[1]
+    assert np.all(Y_val == target)
+    assert len(X_val) == len(Y_val) == np.count_nonzero(binary_data[3] == target)
+
+
 @pytest.fixture
 def weights(rng):
     return rng.normal(scale=0.01, size=(785, 1)).astype(np.float32)

@@ -93,11 +93,11 @@ def test_a_single_seed_has_an_interval_from_its_images_only(rng):
 
 
 def test_difference_counts_the_seeds_that_are_significantly_lower(rng):
-    right = np.ones((3, 200), bool)
+    right = np.ones((4, 200), bool)
     right_other = right.copy()
-    right[0, :20] = right[1, :2] = right_other[2, :20] = False
-    found = statistics.difference(right, right_other)
-    assert found.significantly_lower == 1
+    right[0, :20] = right[1, :2] = right_other[2, :20] = right_other[3, :30] = False
+    assert statistics.difference(right, right_other).significantly_lower == 1
+    assert statistics.difference(right_other, right).significantly_lower == 2
 
 
 def test_mcnemar_counts_images_and_sums_binomial_probabilities():

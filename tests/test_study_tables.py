@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.special
 
 import task3
+from output.numbers import number
 from study import evidence, settings, tables
 from study.tasks import PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED
 
@@ -206,16 +208,20 @@ def test_models_trained_to_the_end_are_those_of_the_evidence():
         assert table["validation loss"][name] == optima.val_loss[value]
 
 
-def test_averaged_weights_are_compared_with_the_single_ones(full_data):
+def test_averaged_weights_are_compared_with_the_single_ones(full_data, rng):
     trainers = [task3.make_trainer(full_data, l2_reg_lambda=value) for value in (0.0, 1.0)]
+    w = trainers[1].model.w = rng.normal(scale=0.05, size=(785, 10))
     table = by_name(tables.averaged_weights(trainers))
     stored = evidence.read_table("averaged").set_index("configuration").loc["softmax lambda=1"]
     row = table.loc["λ = 1"]
     gain = 100 * (stored.held_out_accuracy - stored.single_held_out_accuracy)
     assert row["gain, points"] == pytest.approx(gain)
-    # At zero weights J is ln 10.
-    cost = tables.optima_of_block_0().cost[1.0]
-    assert row["J over its minimum"] == f"{np.log(10) / cost - 1:+.1%}".replace("%", "\u202f%")
+    X, Y = full_data[:2]
+    cost = scipy.special.logsumexp(X @ w, axis=1).mean() - np.mean(np.sum(Y * (X @ w), axis=1))
+    above = (cost + np.sum(w**2)) / tables.optima_of_block_0().cost[1.0] - 1
+    assert row["J over its minimum"] == number(above, "+.1%")
+    mean = (stored.train_loss + stored.norm) / tables.optima_of_block_0().cost[1.0] - 1
+    assert row["J of their mean"] == number(mean, "+.1%")
     assert table.loc["λ = 0", "J over its minimum"] == "–"
 
 

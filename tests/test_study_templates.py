@@ -32,6 +32,9 @@ def test_correlation_is_1_for_multiples_of_the_differences_and_ignores_the_bias(
 
 def test_white_noise_has_a_roughness_of_1_and_a_slope_nearly_none(rng):
     assert templates.roughness(rng.normal(size=(50, 784))) == pytest.approx(1, abs=0.02)
+    stripes = np.indices((28, 28))[0] % 2  # Rough from row to row, constant within each.
+    for image in (stripes, stripes.T):
+        assert templates.roughness(image.reshape(1, 784).astype(float)) == pytest.approx(1)
     slope = np.indices((28, 28)).sum(axis=0).reshape(1, 784).astype(float)
     assert templates.roughness(slope) < 0.01
     assert templates.roughness(5 * slope + 7) == pytest.approx(templates.roughness(slope))
