@@ -111,6 +111,8 @@ def run_process(
             sandbox.hand_over(own)
             command = [*sandbox.bwrap(own), *command]
         environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+        # Its matrices are small: a second thread would mostly wait, and use a core for that.
+        environment["OPENBLAS_NUM_THREADS"] = "1"
         environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(own))
         environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", JOURNAL: str(journal)}
         environment |= {"MPLCONFIGDIR": str(own / "matplotlib")}
