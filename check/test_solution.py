@@ -572,7 +572,7 @@ def test_batch_loader() -> None:
 
 @functools.cache
 def long_run() -> tuple[Run, Any, Array]:
-    """Run the training of task 2, not shuffled; give it, what it has returned, and losses."""
+    """Run the training of task 2, not shuffled; give it, its result, its validation losses."""
     X_train, Y_train, X_val, Y_val = load_mnist()
     data = (*two_digits(X_train[:20_000], Y_train[:20_000]), *two_digits(X_val, Y_val))
     returned = None

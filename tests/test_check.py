@@ -495,11 +495,7 @@ def test_what_the_code_raises_is_shown_with_its_place(tmp_path):
         ("task2a", "np.random.seed(1)", "raise SystemExit"),
         ("task2", "class LogisticTrainer(BaseTrainer):", "class LogisticTrainer(BaseTrainer)"),
         ("task3a", "import numpy as np", "import numpy as np\nanswer = input('how many? ')"),
-        (
-            "utils",
-            "    indices =",
-            "    raise type('Mute', (Exception,), {'__str__': None})\n    i =",
-        ),
+        ("utils", "    if s", "    raise type('Mute', (Exception,), {'__str__': None})\n    if s"),
     )
     checks = ["preprocessing", "logistic_accuracy", "one_hot", "batch_loader"]
     results = run_checks(folder, checks, TIMEOUT)
