@@ -314,11 +314,13 @@ def test_axe_finds_no_violation(browser):
     for width, scheme, state in (
         (PHONE_WIDTH, "light", ""),
         (PHONE_WIDTH, "dark", "#figure-3-large"),
-        (1400, "light", ""),
         (1400, "dark", ""),
     ):
         emulate(browser, width, scheme=scheme)
-        browser.execute_script("location.hash = arguments[0]", state)
+        # The contents, which a wide window always shows, are judged in both schemes.
+        browser.execute_script(
+            "location.hash = arguments[0]; document.querySelector('nav details').open = true", state
+        )
         violations, passes = browser.execute_async_script(RUN_AXE)
         assert violations == [], (width, scheme, state)
         assert passes > 20
