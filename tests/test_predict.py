@@ -593,7 +593,7 @@ def test_the_fainter_one_of_two_digits_is_not_overlooked():
 @pytest.mark.parametrize("paper", PAPERS)
 def test_an_empty_page_is_refused(paper, tmp_path):
     problems = []
-    for seed in range(8):
+    for seed in range(12):
         rng = np.random.default_rng(seed)
         sheet = paper_of(paper, (450, 600), rng) * light_of((450, 600), rng)[..., np.newaxis]
         page = 250 * sheet + rng.normal(0, 3, sheet.shape)
@@ -602,7 +602,7 @@ def test_an_empty_page_is_refused(paper, tmp_path):
             read_digit(tmp_path / "page.jpg")
         problems.append(str(raised.value))
     found = "nothing stands out" if paper == "plain" else "found"
-    assert np.mean([problem.startswith(found) for problem in problems]) >= 0.5
+    assert np.mean([problem.startswith(found) for problem in problems]) > 0.5
 
 
 def test_a_fine_pen_counts_as_a_broad_one():
