@@ -94,8 +94,7 @@ class BaseTrainer:
         self.val_history: History = {"loss": {}, "accuracy": {}}
         self.ended, self.stop_step, self.stop_epoch, self.seconds = "interrupted", 0, 0, 0.0
         self.best_step: int | None = None
-        self.best_loss = math.inf
-        self.best_w: Floats = self.model.w.copy("K")
+        self.best_loss, self.best_w = math.inf, self.model.w.copy("K")
         self.validations_since_best = 0
         self.waiting: dict[int, Floats] = {}
 
@@ -121,7 +120,8 @@ class BaseTrainer:
             else:
                 self.ended = "last epoch"
         finally:
-            self.validate_waiting()
+            if self.waiting:
+                self.validate_waiting()
             self.model.w = self.best_w
             self.seconds = time.perf_counter() - started_at
         return self.train_history, self.val_history
