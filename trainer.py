@@ -53,8 +53,7 @@ class BaseTrainer:
         The step whose weights were kept, and their validation loss.
     """
 
-    # A subclass states them: ``loss(targets, outputs)``, a mean over the samples.
-    loss: Callable[[NDArray, Floats], float]
+    loss: Callable[[NDArray, Floats], float]  # A subclass states both: (targets, outputs) → mean.
     accuracy: Callable[[NDArray, Floats], float]
 
     def __init__(
@@ -120,8 +119,7 @@ class BaseTrainer:
             else:
                 self.ended = "last epoch"
         finally:
-            if self.waiting:
-                self.validate_waiting()
+            self.validate_waiting(is_end=True)
             self.model.w = self.best_w
             self.seconds = time.perf_counter() - started_at
         return self.train_history, self.val_history
@@ -153,25 +151,27 @@ class BaseTrainer:
         """Let the present weights wait until one of those that wait could be the last."""
         self.check_finite(np.abs(self.model.w).sum())  # If it is, so are the logits of all images.
         self.waiting[step] = self.model.w.copy("K")  # A subclass may change `w` in place.
-        could_be_last = self.validations_since_best + len(self.waiting) == self.patience
-        if could_be_last or len(self.waiting) == MOST_WAITING:
-            self.validate_waiting()
+        num_new = len(self.waiting.keys() - self.val_history["loss"].keys())
+        if num_new in (self.patience - self.validations_since_best, MOST_WAITING):
+            self.validate_waiting(is_end=False)
 
-    def validate_waiting(self) -> None:
-        """Note loss and accuracies at all weights that wait, in one pass, and keep the best."""
-        run = self.model, self.waiting
-        losses, accuracies = evaluate(*run, self.X_val, self.Y_val, self.loss, self.accuracy)
+    def validate_waiting(self, is_end: bool) -> None:
+        """Validate what waits, keep the best weights; note training accuracies of many at once."""
+        new = {step: w for step, w in self.waiting.items() if step not in self.val_history["loss"]}
+        run = self.model, new, self.X_val, self.Y_val
+        losses, accuracies = evaluate(*run, self.loss, self.accuracy)
         self.val_history["loss"] |= losses
         self.val_history["accuracy"] |= accuracies
-        if self.records_train_accuracy:
-            [accuracies] = evaluate(*run, self.X_train, self.Y_train, self.accuracy)
-            self.train_history["accuracy"] |= accuracies
         for step, loss in losses.items():
             self.validations_since_best += 1
             if loss < self.best_loss:
-                self.best_step, self.best_loss, self.best_w = step, loss, self.waiting[step]
+                self.best_step, self.best_loss, self.best_w = step, loss, new[step]
                 self.validations_since_best = 0
-        self.waiting = {}
+        if is_end or len(self.waiting) > MOST_WAITING:
+            if self.records_train_accuracy:
+                run = self.model, self.waiting, self.X_train, self.Y_train
+                self.train_history["accuracy"] |= evaluate(*run, self.accuracy)[0]
+            self.waiting = {}
 
     def validation_step(self) -> tuple[float, float, float]:
         """Give validation loss, training and validation accuracy; the course's checks call this."""
