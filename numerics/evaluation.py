@@ -42,6 +42,8 @@ def evaluate(
     list of dict
         For each measure, ``{step: mean}``.
     """
+    if not weights:
+        return [{} for _ in measures]
     stack = copy.copy(model)
     stack.w = stack_weights(weights.values())
     sums = np.zeros((len(measures), len(weights)))

@@ -15,8 +15,9 @@ from output.files import check_folder
 from study import evidence, figures
 from study.engine import compute_all
 from study.tasks import tasks_of_study
+from utils import EPOCHS
 
-SEEDS, EPOCHS, CONTINUED_EPOCHS = 20, 500, 400
+SEEDS, CONTINUED_EPOCHS = 20, 400
 OTHER_OUTPUT = Path("study-evidence")
 OPTIONS: cli.Options = {
     "--seeds": {"type": POSITIVE_INT, "default": SEEDS, "help": "runs each"},
