@@ -33,11 +33,18 @@ NOISE_LIMIT = 6
 FAINTEST_INK = 0.15
 # The longer side of the smallest digit, compared to the picture's, and in pixels.
 SPECK_SIDE, SPECK_PIXELS = 0.02, 4
-# An 8 has two, careless ones a few more; squared paper and printed codes have many.
+# In a panel; an 8 has two, careless ones a few more.
 MOST_HOLES = 6
 # The diameter of the largest disk in the ink, compared to the longer side: one of 900 digits
 # of MNIST has more; a filled square or circle has 1.
 WIDEST_STROKE = 0.5
+# How much of its box a digit fills, unless it is a narrow 1.
+FULL = 0.85
+# The same of bars without space between them; a 1 with a foot fills less.
+BROAD = 0.45
+# How many strokes a row and a column of a digit cross, but for a tenth of its longer side: a wide 4
+# has three beside each other, a curly 3 four above each other; bars, faces and curves have more.
+MOST_ACROSS, MOST_DOWN, CURLS = 3, 4, 0.1
 # How much of its box a frame fills with what is in it. MNIST's 0 and 8 fill at most 0.88.
 FRAME = 0.9
 # The longer side in pixels.
@@ -276,10 +283,8 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     # The white between hatched lines is a part of their stroke.
     gap = max(round(longest / 25), 1)
     closed = ndimage.grey_closing(is_digit.astype(np.uint8), gap) > 0
-    holes = np.bincount(ndimage.label(~closed)[0].ravel())[1:]
-    if np.count_nonzero(holes > (longest / 40) ** 2) > 1 + MOST_HOLES:
-        raise ValueError("found a pattern of lines; expected a digit")
     check_strokes(closed)
+    check_lines(closed)
     reach = math.ceil(longest / (2 if edge == EDGE else 20))
     is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1)
     is_near &= np.append(True, belongs)[parts]
@@ -293,10 +298,33 @@ def smallest_digit(shape: tuple[int, ...]) -> float:
 
 def check_strokes(is_digit: NDArray[np.bool_]) -> None:
     """Raise a ValueError if a mark is filled, not drawn with strokes."""
-    widest = 2 * ndimage.distance_transform_edt(np.pad(is_digit, 1)).max() - 1
-    longest = max(is_digit[box_of(is_digit)].shape)
-    if widest > WIDEST_STROKE * longest:
+    mark = np.pad(is_digit[box_of(is_digit)], 1)
+    widest = 2 * ndimage.distance_transform_edt(mark).max() - 1
+    height, width = np.subtract(mark.shape, 2)
+    is_plate = width > height / 2 and np.count_nonzero(mark) > FULL * height * width
+    if is_plate or widest > WIDEST_STROKE * max(height, width):
         raise ValueError("found a filled area; expected the strokes of a digit")
+
+
+def check_lines(is_digit: NDArray[np.bool_]) -> None:
+    """Raise a ValueError if a mark is a bar chart, or has more lines side by side than a digit."""
+    mark = is_digit[box_of(is_digit)]
+    height, width = mark.shape
+    longest = max(height, width)
+    is_broad = width > height / 2 and mark.mean() > BROAD
+    # Bars stand on a line, or lie beside one.
+    for turned, most in ((mark, MOST_ACROSS), (np.rot90(mark), MOST_DOWN)):
+        across, up = strokes_of(turned, axis=1), strokes_of(turned, axis=0)
+        stands = (up == 1) & turned[-math.ceil(longest / 20) :].any(axis=0)
+        if stands.mean() > 0.9 and (is_broad or np.count_nonzero(across > 1) > CURLS * longest):
+            raise ValueError("found bars, as of a chart; expected a digit")
+        if np.count_nonzero(across > most) > CURLS * longest:
+            raise ValueError("found a pattern of lines, more than a digit has; expected a digit")
+
+
+def strokes_of(mark: NDArray[np.bool_], axis: int) -> NDArray:
+    """Count the strokes that each row (axis 1) or column (axis 0) of a mark crosses."""
+    return np.count_nonzero(np.diff(np.pad(mark, 1), axis=axis), axis=axis)[1:-1] / 2
 
 
 def is_cut_off(ink: Floats, parts: NDArray, main: int, mass: NDArray) -> bool:

@@ -217,6 +217,30 @@ def histogram(rng: Rng) -> Grey:
     return 255 * (1 - np.pad(ink, 15))
 
 
+def uneven_bars(rng: Rng) -> Grey:
+    """Draw bars of very different heights that stand on a line, or lie beside one."""
+    heights = rng.uniform(0.05, 1, rng.integers(4, 9)) * 300
+    width, gap = int(rng.integers(15, 60)), int(rng.integers(2, 30))
+    ink = np.zeros((304, len(heights) * (width + gap) + gap))
+    for k, height in enumerate(heights.astype(int)):
+        left = gap + k * (width + gap)
+        ink[300 - height : 300, left : left + width] = 0.8
+    ink[300:] = 1
+    return drawn(np.rot90(np.pad(ink, 40), rng.choice([0, 3])), rng)
+
+
+def face(rng: Rng) -> Grey:
+    """Draw a face: two eyes and a mouth in a circle."""
+    scene = Image.new("L", (400, 400), 0)
+    drawing = ImageDraw.Draw(scene)
+    width, eye = int(rng.integers(8, 20)), rng.uniform(20, 35)
+    drawing.ellipse([60, 60, 340, 340], outline=255, width=width)
+    for x in (150, 250):
+        drawing.ellipse([x - eye, 160 - eye, x + eye, 160 + eye], fill=255)
+    drawing.arc([130, 180, 270, 300], 20, 160, fill=255, width=width)
+    return written(np.asarray(scene) / 255, rng)
+
+
 def weighing_scale(rng: Rng) -> Grey:
     """Take a picture of a dark plate with round corners; its display shows a weight."""
     height, width = rng.integers(250, 400, 2)
@@ -302,6 +326,8 @@ NO_DIGITS: dict[str, Callable[[Rng], Grey]] = {
     for f in (
         bar_chart,
         histogram,
+        uneven_bars,
+        face,
         weighing_scale,
         dot,
         square,
