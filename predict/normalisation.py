@@ -301,7 +301,7 @@ def check_strokes(is_digit: NDArray[np.bool_]) -> None:
     mark = np.pad(is_digit[box_of(is_digit)], 1)
     widest = 2 * ndimage.distance_transform_edt(mark).max() - 1
     height, width = np.subtract(mark.shape, 2)
-    is_plate = width > height / 2 and np.count_nonzero(mark) > FULL * height * width
+    is_plate = height / 2 < width <= 3 * height and mark.sum() > FULL * height * width
     if is_plate or widest > WIDEST_STROKE * max(height, width):
         raise ValueError("found a filled area; expected the strokes of a digit")
 
