@@ -319,7 +319,7 @@ def check_lines(is_digit: NDArray[np.bool_]) -> None:
         if stands.mean() > 0.9 and (is_broad or np.count_nonzero(across > 1) > CURLS * longest):
             raise ValueError("found bars, as of a chart; expected a digit")
         if np.count_nonzero(across > most) > CURLS * longest:
-            raise ValueError("found a pattern of lines, more than a digit has; expected a digit")
+            raise ValueError("found a pattern of lines; expected a digit")
 
 
 def strokes_of(mark: NDArray[np.bool_], axis: int) -> NDArray:
