@@ -1,7 +1,5 @@
 """Classify image files of handwritten digits with trained weights."""
 
-from __future__ import annotations
-
 import csv
 import sys
 import warnings
@@ -151,16 +149,9 @@ def make_parser() -> cli.Parser:
     )
     parser.add_argument("weights", metavar="WEIGHTS", help="what a training wrote: weights/*.npz")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG or other image files")
-    parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write all probabilities, a row for each image"
-    )
-    parser.add_argument(
-        "--show-input",
-        type=Path,
-        metavar="FILE",
-        help="draw what the model saw, each image beside its 28×28 pixels, and which of them speak"
-        " for its digit and which for the runner-up (.png, .jpg, …)",
-    )
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all probabilities there")
+    text = "draw what the model saw, and which pixels speak for its digit (.png, .jpg, …)"
+    parser.add_argument("--show-input", type=Path, metavar="FILE", help=text)
     return parser
 
 
@@ -195,10 +186,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len({*read, *(path.resolve() for path in outputs)}) < len(read) + len(outputs):
         parser.error("--csv or --show-input names a file that is read, or both name the same one")
     if args.show_input and args.show_input.suffix.lower() not in PICTURES:
-        parser.error(
-            f"--show-input is {args.show_input}; expected a name that ends in one of "
-            f"{' '.join(PICTURES)}"
-        )
+        expected = f"expected a name that ends in one of {' '.join(PICTURES)}"
+        parser.error(f"--show-input is {args.show_input}; {expected}")
     saved = load_weights(args.weights)
     model, classes = model_of(saved), saved.settings["classes"]
     data = saved.settings.get("data", "MNIST")

@@ -1,7 +1,5 @@
 """From a picture in shades of grey to the 28×28 pixels that MNIST would have made of its digit."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 
@@ -71,13 +69,12 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     ValueError
         If there is no digit, or more than one. It says what was found.
     """
-    contrast = np.abs(grey - np.median(border_of(grey)))
-    inside = inside_of_frame(contrast, EDGE)
-    if not inside and max(grey.shape) >= SMALLEST_PHOTOGRAPH:
-        inside = inside_of_frame(ink_on_paper(grey, 1 / 2), PHOTOGRAPH_EDGE)
-    if inside:
+    inside = inside_of_frame(grey, np.abs(grey - np.median(border_of(grey))), EDGE)
+    if inside is None and max(grey.shape) >= SMALLEST_PHOTOGRAPH:
+        inside = inside_of_frame(grey, ink_on_paper(grey, 1 / 2), PHOTOGRAPH_EDGE)
+    if inside is not None:
         try:
-            return normalise(grey[inside])
+            return normalise(inside)
         except ValueError as error:
             raise ValueError(f"in a frame or on a panel: {error}") from None
     problems: dict[float, ValueError] = {}
@@ -90,17 +87,18 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     raise problems.get(PHOTOGRAPH_EDGE) or problems[EDGE]
 
 
-def inside_of_frame(ink: NDArray, edge: float) -> tuple[slice, slice] | None:
+def inside_of_frame(grey: NDArray, ink: NDArray, edge: float) -> NDArray | None:
     """Find what is in a frame, on a panel of another shade, or between the axes of a plot.
 
     Parameters
     ----------
-    ink, edge
-        As in `cut_out`.
+    grey, ink, edge
+        As in `normalise` and `cut_out`.
 
     Returns
     -------
-    slices of rows and columns, or None if there is no frame
+    ndarray of shape (h, w), numbers, or None if there is no frame
+        A part of `grey`.
 
     Raises
     ------
@@ -130,7 +128,8 @@ def inside_of_frame(ink: NDArray, edge: float) -> tuple[slice, slice] | None:
     if frame.mean() > 0.5 or (frame.mean() > 0.25 and hole.mean() < 0.5 and is_many):
         # The holes are the digit, if they are more than specks.
         if is_frame and max(holes[box_of(holes > 0)].shape) > longest / 5:
-            return shrunk(rows, columns, 1 + longest // 50)
+            margin = 1 + longest // 50
+            return grey[rows, columns][margin:-margin, margin:-margin]
     elif is_frame and count <= MOST_HOLES:
         # The line of a square 0 is broader, and there is nothing in it.
         down, across = box_of(hole)
@@ -138,23 +137,13 @@ def inside_of_frame(ink: NDArray, edge: float) -> tuple[slice, slice] | None:
         if (content.any() or is_thin) and not 0 < content.sum() < 0.85 * len(content):
             raise ValueError("found a frame, as of a plot, without a digit; expected a digit")
         if content.any():
-            top, left = rows.start, columns.start
-            down = slice(top + down.start, top + down.stop)
-            return shrunk(down, slice(left + across.start, left + across.stop), 1)
+            return grey[rows, columns][down, across][1:-1, 1:-1]
     # Not a dark place in uneven ink; shadows reach the edge of the picture.
     faint, _ = ndimage.label(ink > EDGE * ink.max(), EIGHT_NEIGHBOURS)
     amount = np.count_nonzero(~np.isin(faint, [0, *border_of(faint)]))
     if frame.sum() > 0.6 * amount and longest >= smallest_digit(ink.shape):
         check_strokes(frame)
     return None
-
-
-def shrunk(rows: slice, columns: slice, margin: int) -> tuple[slice, slice]:
-    """Leave out some rows and columns at each side of a box."""
-    return (
-        slice(rows.start + margin, rows.stop - margin),
-        slice(columns.start + margin, columns.stop - margin),
-    )
 
 
 def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
@@ -263,9 +252,7 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
         mass = mass * is_inside * (max(sides * is_inside) >= smallest_digit(ink.shape))
     main = int(np.argmax(mass))
     if not mass[main]:
-        raise ValueError(
-            "found only lines or shadows that reach the edge of the picture; expected a digit"
-        )
+        raise ValueError("found only lines or shadows that reach the edge; expected a digit")
     marks = np.count_nonzero(mass >= 0.1 * mass[main])
     if marks >= 10:
         raise ValueError(f"found {marks} marks, as in text or broken lines; expected a digit")
@@ -286,8 +273,7 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
     check_strokes(closed)
     check_lines(closed)
     reach = math.ceil(longest / (2 if edge == EDGE else 20))
-    is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1)
-    is_near &= np.append(True, belongs)[parts]
+    is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1) & np.append(True, belongs)[parts]
     return np.pad(np.where(is_near, ink, 0)[box_of(is_near)], reach)
 
 

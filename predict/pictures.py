@@ -1,7 +1,5 @@
 """Reads files of images of any kind as shades of grey."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path
@@ -103,8 +101,8 @@ def to_grey(image: Image.Image) -> NDArray[np.float32]:
     ImageOps.exif_transpose(image, in_place=True)
     step = max(image.size) // (4 * LONGEST_SIDE)
     if step > 1:
-        size = image.width // step, image.height // step
-        image = image.resize((max(size[0], 1), max(size[1], 1)), Image.Resampling.NEAREST)
+        width, height = (max(side // step, 1) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.NEAREST)
     if image.mode.startswith(("I", "F")):
         # Pillow would cut such values off at 255.
         return np.asarray(image, dtype=np.float32)
