@@ -136,7 +136,7 @@ def solution(folder, *edits):
 
 
 def checks_of(group):
-    if len(MISTAKES[group]) == 2:
+    if group in ("fourth", "fifth"):  # What the other sets have shown is not shown again.
         return [*MISTAKES[group]]
     return list(CHECKS) if {*FULL} & {*MISTAKES[group]} else QUICK
 
@@ -218,9 +218,9 @@ def test_what_the_course_allows_passes(tmp_path):
         tmp_path / "solution",
         # It loads MNIST when it is imported, by its own `mnist` that cannot, and trains.
         ("task2", "np.random.seed(0)", "data = utils.load_binary_dataset(2, 3)"),
-        ("task2", 'if __name__ == "__main__":', "HALF = 0.5\nrun = train()\n"
-         "other = run + 1\nif run:"),
-        ("task2", ">= 0.5", ">= HALF"),
+        ("task2", 'if __name__ == "__main__":', "HALF = 0.5\nfrom math import floor\n"
+         "run = train()\nother = run + 1\nif run:"),
+        ("task2", ">= 0.5", ">= HALF + floor(HALF)"),
         ("task2", "import numpy as np", "import matplotlib\nimport matplotlib.pyplot as plt\n"
          "matplotlib.use('TkAgg')\nimport numpy as np"),
         ("task3a", "np.zeros((785, self.num_outputs))", "np.zeros((785, 10), dtype=np.float32)"),
@@ -643,7 +643,8 @@ def test_pytest_runs_the_same_checks(tmp_path):
     (folder / "tests").mkdir()
     (folder / "tests" / "conftest.py").write_text("import task3a\n")
     before = contents(folder)
-    process = run_python("pytest", "check", "--solution", folder, "-k", "l2 or one_hot or logistic")
+    names = "l2 or one_hot or logistic or early_stopping"
+    process = run_python("pytest", "check", "--solution", folder, "-k", names)
     assert process.returncode == 1
     assert "1 failed, 4 passed, 11 deselected, 1 advice" in process.stdout
     assert "the gradient of λ Σ w² is 2λw; yours has λw" in process.stdout
@@ -773,6 +774,19 @@ def test_notebooks_misnamed_files_and_other_assignments_are_recognised(tmp_path)
     with pytest.raises(ValueError, match="files of assignment 2"):
         look_into(tmp_path)
     assert look_into(solution(tmp_path / "solution")) == (tmp_path / "solution", [])
+
+
+def test_solutions_are_found_three_levels_below_and_not_in_hidden_folders(tmp_path):
+    deep = tmp_path / "a" / "b" / "c"
+    for folder in (deep, tmp_path / ".old"):
+        folder.mkdir(parents=True)
+        (folder / "task2a.py").touch()
+    assert look_into(tmp_path) == (deep, [f"its files are in {Path('a', 'b', 'c')}"])
+    (deep / "task2.py").write_text("import utils\n\ndef train(): pass\n")
+    assert "files of 2020" in look_into(tmp_path)[1][1]
+    (deep / "task2a.py").write_text("neurons_per_layer = [64, 10]\n")
+    with pytest.raises(ValueError, match="files of assignment 2"):
+        look_into(tmp_path)
 
 
 @pytest.mark.parametrize("kind", [LOGISTIC, SOFTMAX], ids=["logistic", "softmax"])
