@@ -488,8 +488,7 @@ def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
     results = run_checks(folder, ["preprocessing", "logistic_loss"], 2)
     assert statuses(results) == {"preprocessing": "timeout", "logistic_loss": "timeout"}
     if pid.exists():
-        state = Path("/proc", pid.read_text(), "stat")
-        assert not state.exists() or state.read_text().split()[2] == "Z"
+        wait_until(lambda: not is_running(f"/proc/{pid.read_text()}/stat"))
 
 
 # Each does to a stranger's machine what none should, with what the test has laid out.
@@ -549,10 +548,11 @@ def test_malice_gets_nowhere_in_the_sandbox_and_anywhere_without(tmp_path, in_sa
 
 @needs_sandbox
 def test_a_folder_that_forks_without_end_is_stopped_and_the_next_finds_all_it_needs(tmp_path):
-    bomb = solution(tmp_path / "a", ("task2a", "np.random.seed(1)", "import os, time\n"
+    name = f"bomb-{os.getpid()}"
+    bomb = solution(tmp_path / name, ("task2a", "np.random.seed(1)", "import os, time\n"
                     "while True:\n    try:\n        os.fork()\n    except OSError:\n"
                     "        time.sleep(0.2)"))  # fmt: skip
-    good = solution(tmp_path / "b", ("task2", "np.random.seed(0)", "import matplotlib.pyplot as"
+    good = solution(tmp_path / "good", ("task2", "np.random.seed(0)", "import matplotlib.pyplot as"
                     " plt\nplt.plot(utils.load_binary_dataset(2, 3)[1])\n"
                     "plt.savefig('figure.png')"))  # fmt: skip
     stopped = run_checks(bomb, ["preprocessing"], timeout=3, in_sandbox=True)
@@ -560,9 +560,21 @@ def test_a_folder_that_forks_without_end_is_stopped_and_the_next_finds_all_it_ne
     checks = ["logistic_accuracy", "train_step"]
     results = run_checks(good, checks, in_sandbox=True)
     assert statuses(results) == dict.fromkeys(checks, "passed")
-    command = f"{tmp_path.name}/copy/a".encode()
-    mine = [path for path in Path("/proc").glob("[0-9]*/cmdline") if command in read(path)]
-    assert not mine
+    command = f"/copy/{name}".encode()
+    proc = Path("/proc")
+    wait_until(lambda: not any(command in read(path) for path in proc.glob("[0-9]*/cmdline")))
+
+
+def wait_until(condition):
+    """Wait for what a kill brings about a moment later."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def is_running(stat):
+    return read(Path(stat)).split()[2:3] not in ([], [b"Z"])
 
 
 def read(path):
