@@ -233,6 +233,9 @@ def test_what_the_course_allows_passes(tmp_path):
         ("trainer", "train(self, num_epochs)", "train(self, num_epochs, early_stopping=False)"),
         ("trainer", "if since_best == 10", "if early_stopping and since_best == 10"),
     )  # fmt: skip
+    # Nobody needs this one, whose import would fail.
+    unneeded = "class Model:\n    def backward(self): pass\nraise ValueError\ndef f(): pass\n"
+    (folder / "task4.py").write_text(unneeded)
     before = contents(folder)
     assert statuses(run_checks(folder, list(CHECKS), TIMEOUT)) == dict.fromkeys(CHECKS, "passed")
     assert contents(folder) == before
@@ -493,7 +496,7 @@ def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
 
 # Each does to a stranger's machine what none should, with what the test has laid out.
 MALICE = """
-import os, pathlib, signal, socket
+import os, pathlib, resource, signal, socket
 here = pathlib.Path({here!r})
 for attempt in (
     lambda: (here / "written").touch(),
@@ -506,10 +509,11 @@ for attempt in (
     except OSError:
         pass
 seen = (here / "secret").exists()
+limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]
 
 
 def pre_process_images(X):
-    raise ValueError(f"sees the secret: {{seen}}")
+    raise ValueError(f"sees the secret: {{seen}}, at most {{limit}} processes")
 """
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="signals, links and sh are needed")
 needs_sandbox = pytest.mark.skipif(bool(sandbox.problem()), reason=sandbox.problem())
@@ -542,6 +546,7 @@ def test_malice_gets_nowhere_in_the_sandbox_and_anywhere_without(tmp_path, in_sa
     written = {path.name for path in {*tmp_path.iterdir()} - before}
     found = connected, killed, written, f"sees the secret: {not in_sandbox}" in result.text
     assert result.status == "error"
+    assert ("at most 512 processes" in result.text) == in_sandbox
     assert found == ((False, False, set(), True) if in_sandbox else
                      (True, True, {"written", "read"}, True))  # fmt: skip
 
@@ -554,7 +559,8 @@ def test_a_folder_that_forks_without_end_is_stopped_and_the_next_finds_all_it_ne
                     "        time.sleep(0.2)"))  # fmt: skip
     good = solution(tmp_path / "good", ("task2", "np.random.seed(0)", "import matplotlib.pyplot as"
                     " plt\nplt.plot(utils.load_binary_dataset(2, 3)[1])\n"
-                    "plt.savefig('figure.png')"))  # fmt: skip
+                    "plt.savefig('figure.png')\n__import__('pathlib').Path('~/new')"
+                    ".expanduser().touch()"))  # fmt: skip
     stopped = run_checks(bomb, ["preprocessing"], timeout=3, in_sandbox=True)
     assert statuses(stopped) == {"preprocessing": "timeout"}
     checks = ["logistic_accuracy", "train_step"]
@@ -630,12 +636,16 @@ def test_what_cannot_be_called_as_the_course_does_says_where_it_is(tmp_path):
         ("trainer", "X_val, Y_val\n    ):", "X_val, Y_val, my_own\n    ):"),
         ("task2a", "losses = -(", "float(targets[0] + [0.0])\n    losses = -("),
         ("task2a", "self.grad = -X.T", "targets -= outputs\n        self.grad = -X.T"),
+        ("task2a", "X / 127.5 - 1", "X / 200"),
         ("task3", "import numpy as np", "from .utils import np"),
     )
-    checks = ["logistic_loss", "logistic_gradient", "one_hot", "softmax_outputs",
+    checks = ["preprocessing", "logistic_loss", "logistic_gradient", "one_hot", "softmax_outputs",
               "softmax_accuracy", "train_step", "batch_loader"]  # fmt: skip
     results = run_checks(folder, checks, TIMEOUT)
     texts = {check: " ".join(result.text.split()) for check, result in results.items()}
+    # Nobody can tell what this one is meant to be.
+    assert results["preprocessing"].status == "failed"
+    assert "hint" not in results.pop("preprocessing").text
     assert {result.status for result in results.values()} == {"error", "passed"}
     assert "array of one element is no number: take Y[i, 0]" in texts["logistic_loss"]
     assert "targets are integers" in texts["logistic_gradient"]
@@ -726,6 +736,8 @@ def test_a_single_folder_makes_a_line_for_each_check_and_says_why(three, capsys)
         "         hint      2λw",
     ]
     assert lines[-1] == "14 of 15 checks passed"
+    twice = dict.fromkeys(["one_hot", "train_step"], Result("error", "raised    it"))
+    assert "         the same as one_hot" in [*__main__.details(twice)]
 
 
 def test_the_csv_file_has_a_row_for_each_folder(three, capsys):
@@ -752,6 +764,9 @@ def test_what_is_no_solution_is_said_and_the_others_are_checked(three, capsys):
         [*"...........a...", "anna"],
         [*"-" * 15, "empty"],
     ]
+    with pytest.raises(IsADirectoryError):
+        __main__.main(["anna", "--csv", "empty"])
+    assert capsys.readouterr().out == ""
     assert __main__.main(["nowhere", "--csv", "other.csv"]) == 2
     assert not Path("other.csv").exists()
 
