@@ -79,7 +79,6 @@ def require(
     of_2020 : ndarray or float, optional
         What the text of 2020 asks for; worth an advice only.
     """
-    __tracebackhide__ = True
     found, right = (np.asarray(values, dtype=float) for values in (returned, expected))
     if right.ndim == 0 and found.ndim and found.size == 1:
         advise(called, shown(found), shown(right), f"a float is expected; {ONE_ELEMENT}")

@@ -409,8 +409,10 @@ def test_the_penalty_may_be_in_a_model_of_task_4_and_be_half_as_large(tmp_path):
     edit = ("task3a", "        self.grad += 2 * self.l2_reg_lambda * self.w\n", "")
     folder = solution(tmp_path / "solution", edit)
     (folder / "task4.py").write_text(L2_MODEL)
-    half = run_checks(folder, ["l2_gradient"], TIMEOUT, ["--penalty=half"])["l2_gradient"]
-    assert half == Result("passed", "found     the penalty is in task4.Penalised")
+    checks = ["l2_gradient", "softmax_accuracy"]
+    half = run_checks(folder, checks, TIMEOUT, ["--penalty=half"])
+    assert half["l2_gradient"] == Result("passed", "found     the penalty is in task4.Penalised")
+    assert half["softmax_accuracy"] == Result("passed")
     (folder / "task4.py").write_text(L2_MODEL.replace("+= self", "+= 2 * self"))
     other = run_checks(folder, ["l2_gradient"], TIMEOUT, ["--penalty=half"])["l2_gradient"]
     assert "the gradient of ½ λ Σ w² is λw; yours has 2λw" in " ".join(other.text.split())
@@ -660,10 +662,11 @@ def test_what_cannot_be_called_as_the_course_does_says_where_it_is(tmp_path):
 
 def test_pytest_runs_the_same_checks(tmp_path):
     edits = MISTAKES["first"]["l2_gradient"][:3], MISTAKES["first"]["logistic_loss"][:3]
-    folder = solution(tmp_path / "solution", *edits)
+    write = ("task3a", "import numpy as np", "import numpy as np\nopen('written', 'w').close()")
+    folder = solution(tmp_path / "solution", *edits, write)
     # pytest reads it from the original, before the copy is made.
     (folder / "tests").mkdir()
-    (folder / "tests" / "conftest.py").write_text("import task3a\n")
+    (folder / "tests" / "conftest.py").write_text("import task2a\n")
     before = contents(folder)
     names = "l2 or one_hot or logistic or early_stopping"
     process = run_python("pytest", "check", "--solution", folder, "-k", names)
