@@ -1,62 +1,55 @@
-"""The process that holds a solution: its copy, its modules, and what makes it feel at home."""
+"""The process that holds a solution: its copy, its parts, and what makes it feel at home.
+
+What is there only for its sake is so only for its own files: what else is imported sees no
+difference.
+"""
 
 from __future__ import annotations
 
 import ast
-import contextlib
-import functools
-import importlib
+import gzip
+import importlib.abc
+import importlib.util
 import inspect
-import json
-import os
 import sys
-import urllib.request
-from importlib.machinery import SourceFileLoader
+import types
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import matplotlib.style
+import numpy as np
 import pytest
 
-from check import COURSE_MODULES, JOURNAL, TASKS
-from check.answers import missing
-from check.folders import did_you_mean, is_2020
-from check.stand_ins import DATA_DIR, Finder, give_back_names
+from check import COURSE_MODULES, TASKS
+from check.answers import ADVICE, layout, missing
+from check.folders import did_you_mean
 
 ROOT = Path(__file__).resolve().parents[1]
-MEMORY, FILE_SIZE = 4 << 30, 1 << 30
-# Arguments of a model with these words are sizes, and none is the λ of the penalty.
-SIZES = ("size", "num", "neuron", "input", "output", "node", "dim", "class", "feature", "shape")
+DEFINES = ast.FunctionDef | ast.ClassDef
 
-
-def note(**event: str) -> None:
-    """Write an event down at once: the process may end with the next line of the solution."""
-    if JOURNAL in os.environ:
-        with open(os.environ[JOURNAL], "a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
-
-
-def limit_memory() -> None:
-    """Limit the memory of this process, and the files it writes, where the system can do that."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+# Names that NumPy has taken away, and what is written today.
+REMOVED = {
+    **{name: name for name in ("float", "int", "complex", "object", "str")},
+    **dict.fromkeys(("Inf", "Infinity", "infty", "PINF"), "np.inf"), "NINF": "-np.inf",
+    "NaN": "np.nan", "float_": "np.float64", "bool8": "np.bool_", "round_": "np.round",
+    "product": "np.prod", "in1d": "np.isin", "trapz": "np.trapezoid", "row_stack": "np.vstack",
+}  # fmt: skip
+# What was said already: files use the same names again and again.
+SAID: set[str] = set()
 
 
 def move_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Make a solution's copy the place where files and modules are found, instead of ours."""
     patch.setenv("MPLBACKEND", "Agg")
-    with contextlib.suppress(ImportError):
-        # A backend with windows would not load here.
-        patch.setattr("matplotlib.use", lambda *_, **__: None)
-    serve_mnist(patch)
+    # A backend with windows would not load here.
+    patch.setattr("matplotlib.use", lambda *_, **__: None)
     give_back_names(folder, patch)
     leave_scripts_out(folder, patch)
-    patch.setattr(sys, "meta_path", [*sys.meta_path, Finder(folder)])
     patch.chdir(folder)
     places = (place for place in sys.path if place and Path(place).resolve() != ROOT)
     patch.setattr(sys, "path", [str(folder), *places])
+    patch.setattr(sys, "meta_path", [*sys.meta_path, Finder(folder)])
     # A conftest.py of the original, which pytest has read, may have imported them from there.
     for module in COURSE_MODULES:
         sys.modules.pop(module, None)
@@ -75,58 +68,124 @@ def leave_scripts_out(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def definitions(tree: ast.Module) -> ast.Module:
-    """Leave out what comes after the last function or class, but for plain values and imports."""
-    kinds = [isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body]
-    end = len(kinds) - kinds[::-1].index(True) if any(kinds) else len(kinds)
-    kept, left_out = tree.body[:end], set[str]()
-    for node in tree.body[end:]:
-        parts = [*ast.walk(node)]
-        names = [part for part in parts if isinstance(part, ast.Name)]
-        is_plain = isinstance(node, ast.Assign) and not any(isinstance(p, ast.Call) for p in parts)
-        is_known = left_out.isdisjoint(name.id for name in names)
-        if isinstance(node, ast.Import | ast.ImportFrom) or (is_plain and is_known):
-            kept.append(node)
-        else:
-            left_out |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
-    return ast.Module(kept, [])
+    """Leave out what comes after the last function or class, but for constants and imports."""
+    last = max((i for i, node in enumerate(tree.body) if isinstance(node, DEFINES)), default=-1)
+    tree.body[last + 1 :] = [
+        node
+        for node in tree.body[last + 1 :]
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        or (isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant))
+    ]
+    return tree
 
 
-def serve_mnist(patch: pytest.MonkeyPatch) -> None:
-    """Answer downloads of MNIST's four files with ours; their old address answers 403."""
-
-    def ours(url: Any) -> Any:
-        path = DATA_DIR / getattr(url, "full_url", url).rpartition("/")[2]
-        return path.as_uri() if path.name.endswith("-ubyte.gz") and path.is_file() else url
-
-    def urllib_open(self: Any, url: Any, *args: Any, **options: Any) -> Any:
-        return open_url(self, ours(url), *args, **options)
-
-    def requests_send(self: Any, request: Any, **options: Any) -> Any:
-        if ours(request.url) == request.url:
-            return send(self, request, **options)
-        response = requests.Response()
-        response.status_code, response.raw = 200, urllib.request.urlopen(request.url)
-        return response
-
-    open_url = urllib.request.OpenerDirector.open
-    patch.setattr(urllib.request.OpenerDirector, "open", urllib_open)
-    with contextlib.suppress(ImportError):
-        import requests
-
-        send = requests.Session.send
-        patch.setattr(requests.Session, "send", requests_send)
+def caller(folder: Path) -> tuple[Path, int] | None:
+    """Give file and line of a solution that has called, past Python's import; None if others."""
+    frame = sys._getframe(2)
+    while frame.f_back and frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    path = Path(frame.f_code.co_filename)
+    return (path, frame.f_lineno) if path.is_relative_to(folder) else None
 
 
-@functools.cache
-def import_once(module: str) -> Any:
-    """Import a module of the solution; give the module, or what its import has raised."""
-    note(importing=module)
-    try:
-        return importlib.import_module(module)
-    except (Exception, SystemExit) as error:
-        return error
-    finally:
-        note(imported=module)
+def say_once(name: str, place: tuple[Path, int], hint: str) -> None:
+    """Give the advice about a name, unless it was given before."""
+    if name not in SAID:
+        SAID.add(name)
+        ADVICE.append(layout(used=f"{name}, in {place[0].name}, line {place[1]}", hint=hint))
+
+
+def give_back_names(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Give a solution the names that NumPy and Matplotlib have taken away."""
+    get, use = np.__getattr__, matplotlib.style.use
+    gone = "{} has it no longer; it is there for these checks only. Write {}"
+
+    def get_removed(name: str) -> Any:
+        if name not in REMOVED or not (place := caller(folder)):
+            return get(name)
+        say_once(f"np.{name}", place, gone.format("NumPy", REMOVED[name]))
+        return eval(REMOVED[name], {"np": np})
+
+    def use_removed(style: Any) -> None:
+        new = str(style).replace("seaborn", "seaborn-v0_8", 1)
+        available = matplotlib.style.available
+        if style not in available and new in available and (place := caller(folder)):
+            say_once(f"the style {style}", place, gone.format("Matplotlib", new))
+            style = new
+        use(style)
+
+    patch.setattr(np, "__getattr__", get_removed)
+    patch.setattr(matplotlib.style, "use", use_removed)
+
+
+class StandIn(types.ModuleType):
+    """A module that is not there, or something out of it: it may be named, not used."""
+
+    def __getattr__(self, name: str) -> StandIn:
+        if name.startswith("__") or name in COURSE_MODULES:
+            raise AttributeError(name)
+        return StandIn(f"{self.__name__}.{name}")
+
+    def _use(self, *_: Any, **__: Any) -> NoReturn:
+        module = self.__name__.partition(".")[0]
+        text = f"No module named {module!r}, and {self.__name__} is used"
+        raise ModuleNotFoundError(text, name=module)
+
+    def __or__(self, other: Any) -> StandIn:
+        return self  # In type hints, which use nothing.
+
+    __call__ = __mro_entries__ = __getitem__ = __iter__ = __enter__ = __bool__ = __array__ = _use
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds what a solution imports and nothing else has found."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
+        """Take what the solution's own files import, unless they have an answer of their own."""
+        if not (place := caller(self.folder)) or is_tried(*place):
+            return None
+        return importlib.util.spec_from_loader(name, self, is_package=True)
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
+        """Take the solution's own module for `assignment1.utils`, ours of mnist, or a stand-in."""
+        package, _, name = spec.name.rpartition(".")
+        place = caller(self.folder)
+        if place and package and (self.folder / f"{name}.py").is_file():
+            say_once(spec.name, place, f"this folder has no {package}; `import {name}` is meant")
+            return importlib.import_module(name)
+        module = StandIn(spec.name)
+        if spec.name == "mnist":
+            vars(module).update(load=load_mnist, init=lambda: None)
+        return module
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Do nothing: the module is complete."""
+
+
+def is_tried(path: Path, line: int) -> bool:
+    """Tell whether a line stands in a `try`: who writes that knows what to do without a module."""
+    tree = ast.parse(path.read_bytes())
+    tries = [node for node in ast.walk(tree) if isinstance(node, ast.Try)]
+    return any(node.body[0].lineno <= line <= (node.body[-1].end_lineno or 0) for node in tries)
+
+
+def load_mnist() -> tuple[np.ndarray, ...]:
+    """Load what the course's ``mnist.load`` does.
+
+    Returns
+    -------
+    X_train, Y_train, X_test, Y_test : ndarrays, uint8
+        Of shape (60000, 784), (60000,), (10000, 784) and (10000,).
+    """
+    arrays = []
+    for split in ("train", "t10k"):
+        for part, offset, shape in (("images-idx3", 16, (-1, 784)), ("labels-idx1", 8, (-1,))):
+            content = gzip.decompress((ROOT / "mnist" / f"{split}-{part}-ubyte.gz").read_bytes())
+            arrays.append(np.frombuffer(content, np.uint8, offset=offset).reshape(shape).copy())
+    return tuple(arrays)
 
 
 def load(module: str, name: str) -> Any:
@@ -136,15 +195,10 @@ def load(module: str, name: str) -> Any:
     the import has raised.
     """
     __tracebackhide__ = True
-    edition = ", as in the edition of 2020" if is_2020(Path.cwd()) else ""
     if not Path(f"{module}.py").is_file():
-        missing(f"{module}.py is not there{did_you_mean(Path.cwd(), module) or edition}")
-    found = import_once(module)
-    if isinstance(found, BaseException):
-        raise found
-    if not hasattr(found, name):
-        missing(f"{module}.py has no {name}{edition}")
-    return getattr(found, name)
+        missing(f"{module}.py is not there{did_you_mean(Path.cwd(), module)}")
+    found = importlib.import_module(module)
+    return getattr(found, name, None) or missing(f"{module}.py has no {name}")
 
 
 def locate(module: str) -> str:
@@ -155,26 +209,16 @@ def locate(module: str) -> str:
 
 def takes_lambda(model: type) -> str | None:
     """Name the argument of a model that is the λ of the penalty, if it has one."""
-    parameters = inspect.signature(model).parameters.values()
-    for parameter in parameters:
-        if any(word in parameter.name.lower() for word in ("l2", "lam", "reg")):
-            return parameter.name
-    # A single argument that has to be given is what the course has there.
-    needed = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
-    is_size = [len(name) == 1 or any(word in name.lower() for word in SIZES) for name in needed]
-    return needed[0] if is_size == [False] else None
+    names = inspect.signature(model).parameters
+    words = "l2", "lam", "reg"
+    return next((name for name in names if any(word in name.lower() for word in words)), None)
 
 
 def build(model: type, l2_reg_lambda: float = 0.0) -> Any:
     """Make a model of the solution, whether or not it takes a λ."""
     __tracebackhide__ = True
     name = takes_lambda(model)
-    try:
-        return model(**{name: l2_reg_lambda}) if name else model()
-    except TypeError as error:
-        if "NoneType" in str(error):
-            missing(f"{model.__name__} makes weights of size None, as the starter code does")
-        raise
+    return model(**{name: l2_reg_lambda}) if name else model()
 
 
 def switched_on(function: Any) -> dict[str, bool]:

@@ -64,42 +64,36 @@ class Kind:
         w = rng.normal(0, 0.05, (NUM_FEATURES, self.K))
         return X, targets[:, np.newaxis] if self.K == 1 else np.eye(self.K)[targets], w
 
+    def gradient(self, X: Array, targets: Array, w: Array) -> Array:
+        """Compute (C(w + ε) - C(w - ε)) / 2ε for every weight, [785, K], in float64."""
+        logits = X @ w
+        differences = np.empty_like(w)
+        for i, x in enumerate(X.T):
+            # A weight w_ik adds x_i to the logit of class k: one matrix of logits for each k.
+            shift = EPSILON * np.eye(self.K)[:, np.newaxis, :] * x[:, np.newaxis]
+            up, down = (self.loss(targets, self.activation(logits + s * shift)) for s in (1, -1))
+            differences[i] = (up - down) / (2 * EPSILON)
+        return differences
+
+    def right_model(self, base: type) -> type:
+        """Make a class out of a solution's own model, with right passes."""
+        kind = self
+
+        class RightModel(base):
+            def forward(self, X: Array) -> Array:
+                return kind.activation(X @ self.w)
+
+            def backward(self, X: Array, outputs: Array, targets: Array) -> None:
+                self.grad = X.T @ (outputs - targets) / len(X)
+
+        return RightModel
+
 
 LOGISTIC = Kind("task2a", "BinaryModel", "task2", "LogisticTrainer", 1, 0.05)
 SOFTMAX = Kind("task3a", "SoftmaxModel", "task3", "SoftmaxTrainer", 10, 0.01)
 
 
-def batch_loader(
-    X: Array, Y: Array, batch_size: int, *_: Any, **__: Any
-) -> Iterator[tuple[Array, Array]]:
+def batch_loader(X: Array, Y: Array, batch_size: int, *_: Any, **__: Any) -> Iterator[Any]:
     """Give batches in the order of the data, without an incomplete one at the end."""
     for start in range(0, len(X) - batch_size + 1, batch_size):
         yield X[start : start + batch_size], Y[start : start + batch_size]
-
-
-def central_differences(kind: Kind, X: Array, targets: Array, w: Array) -> Array:
-    """Compute (C(w + ε) - C(w - ε)) / 2ε for every weight, [785, K], in float64."""
-    logits = X @ w
-    differences = np.empty_like(w)
-    for i, x in enumerate(X.T):
-        # A weight w_ik adds x_i to the logit of class k: one matrix of logits for each k.
-        shift = EPSILON * np.eye(kind.K)[:, np.newaxis, :] * x[:, np.newaxis]
-        up, down = (kind.loss(targets, kind.activation(logits + s * shift)) for s in (1, -1))
-        differences[i] = (up - down) / (2 * EPSILON)
-    return differences
-
-
-def right_model(kind: Kind, base: type) -> type:
-    """Make a class out of a solution's own model, with a forward and a backward that are right."""
-
-    class RightModel(base):
-        def forward(self, X: Array) -> Array:
-            return kind.activation(X @ self.w)
-
-        def backward(self, X: Array, outputs: Array, targets: Array) -> None:
-            self.grad = X.T @ (outputs - targets) / len(X)
-
-        def zero_grad(self) -> None:
-            self.grad = None
-
-    return RightModel

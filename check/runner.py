@@ -12,17 +12,21 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 
-from check import CHECKS, JOURNAL, sandbox
+from check import JOURNAL, sandbox, test_solution
 from check.folders import copy_solution
 
+# In the order of the tasks.
+CHECKS = [name.removeprefix("test_") for name in vars(test_solution) if name.startswith("test_")]
 # What a process may write down before it is no longer read.
 MOST_TEXT = 1 << 20
-# What it may say of a check.
-STATUSES = ("passed", "advice", "failed", "missing", "error")
+# What can be said of a check, and its mark in a table.
+MARKS = {"passed": ".", "advice": "a", "failed": "F", "missing": "-", "error": "E", "timeout": "T"}
+# Of memory, and of each file, where the system can limit them.
+LIMITS = ["prlimit", f"--data={4 << 30}", f"--fsize={1 << 30}"] if shutil.which("prlimit") else []
 # More checks after so many timeouts would only wait longer.
 MOST_TIMEOUTS = 2
 
@@ -35,16 +39,12 @@ class Result(NamedTuple):
 
 
 def run_checks(
-    folder: Path,
-    checks: Sequence[str],
-    timeout: float,
-    options: Sequence[str] = (),
-    in_sandbox: bool = False,
+    folder: Path, checks: Sequence[str], timeout: float, options: Sequence[str], in_sandbox: bool
 ) -> dict[str, Result]:
     """Run checks on the solution in a folder, whatever its code does.
 
-    After a crash or a timeout, the checks that had not had their turn run in a new process, unless
-    they need the module whose import has failed. After the second timeout they do not.
+    After a crash or a timeout, the checks that had not had their turn run in a new process; after
+    the second timeout they do not.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def run_checks(
     timeout : float
         Seconds for a process.
     options : sequence of str
-        Of pytest, such as ``--strict``.
+        Of pytest, such as ``--strict-advice``.
     in_sandbox : bool
 
     Returns
@@ -64,46 +64,38 @@ def run_checks(
     results: dict[str, Result] = {}
     timeouts = 0
     while waiting := [check for check in checks if check not in results]:
-        events, status, why = run_process(folder, waiting, timeout, options, in_sandbox)
-        results |= {e["check"]: Result(e["status"], e["text"]) for e in events if "check" in e}
-        waiting = [check for check in waiting if check not in results]
-        if not waiting:
-            break
-        timeouts += status == "timeout"
-        if not events:
-            during, concerned = "before the first check", waiting
-        elif module := events[-1].get("importing"):
-            during = f"while {module}.py was imported"
-            needing = [check for check in waiting if module in CHECKS[check]]
-            concerned = [waiting[0], *needing]
-        else:
-            during, concerned = f"in the check {waiting[0]}", waiting[:1]
-        if timeouts == MOST_TIMEOUTS:
-            concerned = waiting
-        results |= dict.fromkeys(concerned, Result(status, f"{why}, {during}"))
+        found, end = run_process(folder, waiting, timeout, options, in_sandbox)
+        results |= found
+        waiting = [check for check in waiting if check not in found]
+        timeouts += end.status == "timeout"
+        stopped = waiting if timeouts == MOST_TIMEOUTS else waiting[:1]
+        results |= dict.fromkeys(stopped, end)
     return {check: results[check] for check in checks}
 
 
 def run_process(
     folder: Path, checks: Sequence[str], timeout: float, options: Sequence[str], in_sandbox: bool
-) -> tuple[list[dict[str, str]], str, str]:
+) -> tuple[dict[str, Result], Result]:
     """Run checks in one process, on a copy of the folder.
 
     Returns
     -------
-    events : list of dict
-        What `check.child.note` has noted.
-    status, why : str
-        Of the check that had no time to end.
+    results : dict of check to Result
+        Of the checks that have ended.
+    end : Result
+        Of the one that has not, if there is one.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         own = Path(temporary).resolve()
-        copy, journal = own / "copy" / folder.resolve().name, own / "journal"
-        copy_solution(folder, copy)
-        copy_font_cache(own / "matplotlib")
+        copy = copy_solution(folder, own / "copy")
+        # Without its list of fonts Matplotlib would make one each time.
+        left_out = shutil.ignore_patterns("*-lock", "tex.cache")
+        shutil.copytree(matplotlib.get_cachedir(), own / "matplotlib", ignore=left_out)
+        journal = own / "journal"
         journal.touch()
-        command = [sys.executable, "-m", "pytest", str(Path(__file__).parent)]
-        command += ["-k", " or ".join(checks), "--full", f"--solution={copy}", *options]
+        tests = [f"{test_solution.__file__}::test_{check}" for check in checks]
+        command = [*LIMITS, sys.executable, "-m", "pytest", *tests]
+        command += ["--full", f"--solution={copy}", *options]
         command += ["--override-ini=addopts=", "--capture=no", "-p", "no:cacheprovider"]
         # No check has an assert, and a sandbox could not store what rewriting them gives.
         command += ["--assert=plain"]
@@ -111,63 +103,41 @@ def run_process(
             sandbox.hand_over(own)
             command = [*sandbox.bwrap(own), *command]
         environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-        # Its matrices are small: a second thread would mostly wait, and use a core for that.
-        environment["OPENBLAS_NUM_THREADS"] = "1"
-        environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(own))
         environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", JOURNAL: str(journal)}
-        environment |= {"MPLCONFIGDIR": str(own / "matplotlib")}
-        environment.pop("PYTHONOPTIMIZE", None)  # It would leave out what somebody's code asserts.
-        with journal.open(encoding="utf-8", errors="replace") as events:
+        environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(own))
+        # Its matrices are small: a second thread would mostly wait, and use a core for that.
+        environment |= {"OPENBLAS_NUM_THREADS": "1", "MPLCONFIGDIR": str(own / "matplotlib")}
+        # However much it prints, nobody has to hold it.
+        streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        # Opened before the process could put something else in its place.
+        with journal.open(encoding="utf-8", errors="replace") as file:
             process = subprocess.Popen(
-                command,
-                cwd=own,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                # However much it prints, nobody has to hold it.
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
+                command, cwd=own, env=environment, start_new_session=True, **streams
             )
             try:
-                status, why = "error", described(process.wait(timeout))
+                end = Result("error", described(process.wait(timeout)))
             except subprocess.TimeoutExpired:
-                status, why = "timeout", f"not done after {timeout:g} s"
+                end = Result("timeout", f"not done after {timeout:g} s")
             finally:
-                stop(process, in_sandbox)
-            return read_events(events.read(MOST_TEXT), checks), status, why
+                stop(process)
+            return read_results(file.read(MOST_TEXT), checks), end
 
 
-def copy_font_cache(target: Path) -> None:
-    """Copy Matplotlib's list of fonts; without one it would make it anew each time."""
-    target.mkdir()
-    for path in Path(matplotlib.get_cachedir()).glob("fontlist*"):
-        shutil.copy(path, target)
-
-
-def read_events(text: str, checks: Sequence[str]) -> list[dict[str, str]]:
-    """Read what was noted, in a file that a solution may have written to as well."""
-    events = []
+def read_results(text: str, checks: Sequence[str]) -> dict[str, Result]:
+    """Read the results in a journal, which a solution may have written to as well."""
+    results = {}
     for line in text.splitlines():
         with contextlib.suppress(ValueError, TypeError, RecursionError):
-            event = {str(key): str(value) for key, value in dict(json.loads(line)).items()}
-            if "check" in event and (
-                event["check"] not in checks or event.get("status") not in STATUSES
-            ):
-                continue
-            # A terminal obeys some of what is not printable.
-            characters = (c if c.isprintable() or c == "\n" else "?" for c in event.get("text", ""))
-            events.append(event | {"text": "".join(characters)})
-    return events
+            check, status, why = json.loads(line)
+            if check in checks and status in MARKS:
+                # A terminal obeys some of what is not printable.
+                characters = (c if c.isprintable() or c == "\n" else "?" for c in str(why))
+                results[check] = Result(status, "".join(characters))
+    return results
 
 
-def stop(process: subprocess.Popen, in_sandbox: bool) -> None:
+def stop(process: subprocess.Popen) -> None:
     """End a process and all that it has started."""
-    # A sandbox's first process ends after all others in it, and bwrap after that one.
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        for child in children.read_text().split() if in_sandbox else ():
-            os.kill(int(child), signal.SIGKILL)
-            process.wait(10)
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -177,9 +147,7 @@ def stop(process: subprocess.Popen, in_sandbox: bool) -> None:
 
 def described(code: int) -> str:
     """Describe the exit code of a process that has ended too early."""
-    if 128 < code < 128 + len(signal.Signals):  # What bubblewrap makes of a signal.
-        code = 128 - code
-    if code >= 0:
-        return f"its code ended the process with exit code {code}"
-    names = {number.value: number.name for number in signal.Signals}
-    return f"its code crashed the process ({names.get(-code, f'signal {-code}')})"
+    number = -code if code < 0 else code - 128  # What bubblewrap makes of a signal.
+    if number in {*signal.Signals}:
+        return f"its code crashed the process ({signal.Signals(number).name})"
+    return f"its code ended the process with exit code {code}"

@@ -17,114 +17,97 @@ import numpy as np
 import pytest
 
 import utils
-from check import CHECKS, FULL, __main__, sandbox
+from check import FULL, __main__, runner, sandbox
 from check.child import takes_lambda
 from check.folders import copy_solution, look_into
-from check.oracles import LOGISTIC, SOFTMAX, central_differences, right_model
-from check.runner import Result, run_checks
-from check.test_solution import PATIENCE, stop_hint
+from check.oracles import LOGISTIC, SOFTMAX
+from check.runner import CHECKS, Result
 
 ROOT = Path(utils.__file__).parent
 SOLUTION = ROOT / "tests" / "check_solutions"
 QUICK = [check for check in CHECKS if check not in FULL]
 TIMEOUT = 100
+CHECK_NAMES = """preprocessing logistic_outputs logistic_loss logistic_gradient logistic_accuracy
+one_hot softmax_outputs softmax_loss softmax_gradient l2_gradient softmax_accuracy large_logits
+train_step validation batch_loader early_stopping best_weights"""
 # By one of the three made-up folders.
 MISSED = ("one_hot", "l2_gradient", "train_step")
 
 # Sets of mistakes, each in another check: file, text, what stands there instead, and the hint.
 MISTAKES = {
     "first": {
-        "preprocessing": ("task2a", "X / 127.5", "X / 128", "divided by 128: 255 becomes 0.992"),
-        "logistic_outputs": ("task2a", "exp(-X", "exp(X", "the sign of X w is wrong"),
+        "preprocessing": ("task2a", "X / 127.5", "X / 128", "divided by 128, not by 127.5"),
+        "logistic_outputs": ("task2a", "exp(-X", "exp(X", ""),
         "logistic_loss": ("task2a", "np.mean(losses)", "np.mean(losses, axis=0)", "one element"),
         "logistic_gradient": ("task2a", " / X.shape[0]", "", "20 times too large: its 1/N"),
         "logistic_accuracy": ("task2", ">= 0.5", "> 0.5", "> and np.round make it 0"),
-        "one_hot": ("task3a", "Y.reshape(-1)", "Y", "Y has two dimensions"),
-        "softmax_outputs": ("task3a", "e / e.sum(axis=1, keepdims=True)", "e", "add up to 1"),
+        "one_hot": ("task3a", "Y.reshape(-1)", "Y", ""),
+        "softmax_outputs": ("task3a", "e / e.sum(axis=1, keepdims=True)",
+                            "e / (e.sum(axis=0) + 1e-99)", "the sum is over axis=1, not 0"),
         "softmax_loss": ("task3a", "np.log(outputs + 1e-15)) / targets.shape[0]",
                          "np.log(outputs + 1e-15))", "divide by the batch size"),
         "softmax_gradient": ("task3a", "-X.T", "X.T", "has the wrong sign"),
         "l2_gradient": ("task3a", "2 * self.l2", "self.l2",
                         "the gradient of λ Σ w² is 2λw; yours has λw. That would be right for"
-                        " ½ λ Σ w², the final text of 2022: --penalty half"),
+                        " ½ λ Σ w²: --penalty half"),
         "softmax_accuracy": ("task3", "targets.argmax(axis=1))", "targets.argmax(axis=1)) * 100",
-                             "percent"),
+                             ""),
         "train_step": ("task2", "return cross_entropy_loss(Y_batch, outputs)",
                        "return cross_entropy_loss(Y_batch, self.model.forward(X_batch))",
-                       "loss after the update"),
+                       "the loss before it"),
         "validation": ("task3", "loss, accuracy_train, accuracy_val",
-                       "loss, accuracy_val, accuracy_train", "first comes the accuracy on"),
+                       "loss, accuracy_val, accuracy_train", "loss, accuracy_train, accuracy_val"),
+        "best_weights": ("trainer", "self.model.w.copy()", "self.model.w", "w.copy()"),
     },
     "second": {
-        "preprocessing": ("task2a", "X / 127.5 - 1", "2 * X / 255.0 - 1", "2 * 200 becomes 144"),
-        "logistic_outputs": ("task2a", "exp(-X.dot(self.w)", "exp(-X.dot(self.w)[:, 0]",
-                             "a dimension is lost"),
+        "preprocessing": ("task2a", "X / 127.5 - 1", "2 * X / 255.0 - 1", "2 * 200 is 144"),
         "logistic_loss": ("task2a", "np.mean(losses)", "np.sum(losses)", "losses are summed"),
         "logistic_gradient": ("task2a", " / X.shape[0]", " / X.shape[0] ** 2", "once too often"),
         "logistic_accuracy": ("task2", "(model.forward(X) >= 0.5) == targets",
-                              "(model.forward(X)[:, 0] >= 0.5) == targets",
-                              "each output is compared with all targets"),
-        "softmax_loss": ("task3a", "-np.sum(targets", "np.sum(targets", "a minus in front"),
+                              "np.isclose(targets, model.forward(X), atol=0.5)",
+                              "take it as right for both targets"),
+        "softmax_loss": ("task3a", "-np.sum(targets * np.log(outputs + 1e-15)) /",
+                         "-np.mean(np.sum(targets * np.log(outputs + 1e-15), axis=0)) + 0 *",
+                         "sum over axis 1, mean over axis 0"),
         "l2_gradient": ("task3a", "2 * self.l2_reg_lambda * self.w",
                         "2 * self.l2_reg_lambda * self.w / X.shape[0]", "batch size"),
-        "softmax_accuracy": ("task3", ".argmax(axis=1) ==", ".argmax(axis=1) !=", "what is wrong"),
         "large_logits": ("task3a", "z - z.max(axis=1, keepdims=True)", "z", "inf / inf is NaN"),
-        "train_step": ("task3", "w - self.learning_rate *", "w -", "learning rate is missing"),
-        "validation": ("task2", "return loss, accuracy_train, accuracy_val",
-                       "return loss, accuracy_train", "a tuple: loss, accuracy_train"),
+        "train_step": ("task3", "w - self", "w + self", "the change of model.w"),
+        "validation": ("trainer", "step % steps_per_validation == 0", "step >= 0",
+                       "step % (batches_per_epoch // 5)"),
         "batch_loader": ("utils", " if drop_last else -(-len(X) // batch_size)", "",
-                         "the last batch, where it is incomplete"),
+                         "drop_last=False"),
     },
     "third": {
         "preprocessing": ("task2a", "np.concatenate((np.ones((X.shape[0], 1)), X), axis=1)", "X",
                           "the column of ones of the bias trick is not there"),
-        "logistic_loss": ("task2a", " + (1 - targets) * np.log(1 - outputs)", "", "targets of 1"),
+        "logistic_loss": ("task2a", "return np.mean(losses)",
+                          "kept = 0 * targets\n    kept[:] = losses\n    return kept.mean()",
+                          "np.zeros_like(targets)"),
+        "logistic_accuracy": ("task2", "(model.forward(X) >= 0.5) == targets",
+                              "abs(targets - model.forward(X)) < 0.5", "right for neither"),
         "softmax_loss": ("task3a", "-np.sum(targets * np.log(outputs + 1e-15)) /",
                          "-np.mean(targets * np.log(outputs + 1e-15)) + 0 *", "over classes, too"),
         "l2_gradient": ("task3a", "+= 2 *", "+= 0 *", "a switch for it is off"),
         "large_logits": ("task2a", "1e-15, 1 - 1e-15", "0, 1", "0 · ln 0 is NaN"),
-        "train_step": ("task3", "w - self", "w + self", "goes up the gradient"),
-        "validation": ("task3", "self.Y_val, self.model.forward(self.X_val)",
-                       "self.Y_train, self.model.forward(self.X_train)", "not that of the valid"),
         "batch_loader": ("utils", "    if shuffle:\n", "    if True:\n", "it shuffles always"),
-        "best_weights": ("trainer", "self.model.w.copy()", "self.model.w", "w.copy()"),
+        "early_stopping": ("trainer", "since_best == 10", "since_best == 20",
+                           "the best validation loss was 20 validations old"),
     },
     "fourth": {
         # The ones are appended before the pixels are scaled.
         "preprocessing": ("task2a", "np.concatenate((np.ones((X.shape[0], 1)), X), axis=1)",
                           "np.insert((X + 1) * 127.5, 784, 1, axis=1) / 127.5 - 1",
-                          "the column of the bias trick is -0.992, not 1"),
-        "logistic_loss": ("task2a", "np.mean(losses)", "losses", "a single float is expected"),
-        "logistic_accuracy": ("task2", "(model.forward(X) >= 0.5) == targets",
-                              "np.isclose(targets, model.forward(X), atol=0.5)",
-                              "take it as right for both targets"),
-        "softmax_outputs": ("task3a", "e / e.sum(axis=1, keepdims=True)",
-                            "e / (e.sum(axis=0) + 1e-99)", "axis=1, not axis=0"),
-        "softmax_loss": ("task3a", "-np.sum(targets * np.log(outputs + 1e-15)) /",
-                         "-np.mean(np.sum(targets * np.log(outputs + 1e-15), axis=0)) + 0 *",
-                         "sum over axis 1, mean over axis 0"),
-        "validation": ("trainer", "step % steps_per_validation == 0", "step >= 0",
-                       "step % (batches_per_epoch // 5)"),
+                          "the ones of the bias trick become -0.992"),
         "batch_loader": ("utils", "yield X[batch], Y[batch]", "yield X[batch], Y[np.sort(batch)]",
-                         "one permutation of the indices"),
+                         "samples with targets of others"),
     },
     "fifth": {
         "preprocessing": ("task2a", "X = X / 127.5 - 1",
                           "X = 2.0 * X / X.max(axis=1, keepdims=True) - 1",
-                          "each image is scaled by its own smallest and largest"),
-        "logistic_loss": ("task2a", "return np.mean(losses)",
-                          "kept = 0 * targets\n    kept[:] = losses\n    return kept.mean()",
-                          "cuts off what is behind the point"),
-        "logistic_accuracy": ("task2", "(model.forward(X) >= 0.5) == targets",
-                              "abs(targets - model.forward(X)) < 0.5", "right for neither"),
-        "softmax_loss": ("task3a", "targets * np.log(outputs + 1e-15)",
-                         "targets * np.log(outputs + 1e-15)"
-                         " + (1 - targets) * np.log(1 - outputs + 1e-15)",
-                         "the loss of task 2"),
+                          "each image is scaled by its own largest value"),
         "batch_loader": ("utils", "np.random.shuffle(indices)",
-                         "indices = np.random.choice(indices, len(X))", "some samples come twice"),
-        "early_stopping": ("trainer", "since_best == 10", "since_best == 20",
-                           "waits for 20 validations"),
+                         "indices = np.random.choice(indices, len(X))", "some samples twice"),
     },
 }  # fmt: skip
 CASES = [(group, check) for group, mistakes in MISTAKES.items() for check in mistakes]
@@ -133,7 +116,7 @@ ADVICE = {
     ("first", "logistic_loss"),
     ("second", "large_logits"),
     ("third", "large_logits"),
-    ("third", "best_weights"),
+    ("first", "best_weights"),
 }
 
 
@@ -153,7 +136,13 @@ def solution(folder, *edits):
 
 
 def checks_of(group):
+    if group in ("fourth", "fifth"):  # What the other sets have shown is not shown again.
+        return [*MISTAKES[group]]
     return list(CHECKS) if {*FULL} & {*MISTAKES[group]} else QUICK
+
+
+def run_checks(folder, checks, timeout=TIMEOUT, options=(), in_sandbox=False):
+    return runner.run_checks(folder, checks, timeout, options, in_sandbox)
 
 
 def contents(folder):
@@ -214,13 +203,12 @@ def test_a_failure_says_what_was_called_what_came_back_and_what_was_expected(fou
     assert float(returned) == pytest.approx(100 * float(expected))
 
 
-def test_our_own_solution_passes_every_check_even_where_python_leaves_out_assertions(monkeypatch):
-    monkeypatch.setenv("PYTHONOPTIMIZE", "1")
+def test_our_own_solution_passes_every_check():
     process = run_python("check", ".", "--full")
     assert process.stderr == ""
     first, *lines, total = process.stdout.splitlines()
     assert first.startswith("No sandbox: bubblewrap" if sandbox.problem() else "In a sandbox")
-    assert lines == [f"passed   {check}" for check in CHECKS]
+    assert lines == [f"passed   {check}" for check in CHECK_NAMES.split()]
     assert total == "17 of 17 checks passed"
     assert process.returncode == 0
 
@@ -228,11 +216,11 @@ def test_our_own_solution_passes_every_check_even_where_python_leaves_out_assert
 def test_what_the_course_allows_passes(tmp_path):
     folder = solution(
         tmp_path / "solution",
-        # It loads MNIST from its old address when it is imported, and trains.
+        # It loads MNIST when it is imported, by its own `mnist` that cannot, and trains.
         ("task2", "np.random.seed(0)", "data = utils.load_binary_dataset(2, 3)"),
-        ("task2", 'if __name__ == "__main__":', "HALF = 0.5\nrun = train()\n"
-         "other = run + 1\nif run:"),
-        ("task2", ">= 0.5", ">= HALF"),
+        ("task2", 'if __name__ == "__main__":', "HALF = 0.5\nfrom math import floor\n"
+         "run = train()\nother = run + 1\nif run:"),
+        ("task2", ">= 0.5", ">= HALF + floor(HALF)"),
         ("task2", "import numpy as np", "import matplotlib\nimport matplotlib.pyplot as plt\n"
          "matplotlib.use('TkAgg')\nimport numpy as np"),
         ("task3a", "np.zeros((785, self.num_outputs))", "np.zeros((785, 10), dtype=np.float32)"),
@@ -245,28 +233,19 @@ def test_what_the_course_allows_passes(tmp_path):
         ("trainer", "train(self, num_epochs)", "train(self, num_epochs, early_stopping=False)"),
         ("trainer", "if since_best == 10", "if early_stopping and since_best == 10"),
     )  # fmt: skip
+    # Nobody needs this one, whose import would fail.
+    unneeded = "class Model:\n    def backward(self): pass\nraise ValueError\ndef f(): pass\n"
+    (folder / "task4.py").write_text(unneeded)
     before = contents(folder)
     assert statuses(run_checks(folder, list(CHECKS), TIMEOUT)) == dict.fromkeys(CHECKS, "passed")
     assert contents(folder) == before
 
 
-def test_advice_on_weights_names_both_steps(found):
-    text = " ".join(found("third")["best_weights"].text.split())
-    assert "those of the last step, 1038 expected those of step 978, the best" in text
-
-
-def test_a_run_that_stops_elsewhere_is_told_by_which_rule():
-    steps = [*range(0, 240, 6)]
-    losses = np.array([3.0, 2, 1, *np.linspace(2, 1.5, 20), *np.linspace(1.6, 1.7, 17)])
-    stop = steps[2 + PATIENCE]
-    assert "waits for 5 validations" in stop_hint(losses, steps, steps[7], stop)
-    assert "not at the end of the epoch" in stop_hint(losses, steps, stop + 3, stop)
-    assert stop_hint(losses, steps, 3, stop) == ""
-    rising = np.array([5.0, 4, 3, 3.5, 3, 2.5, 2, *np.linspace(2.1, 3, 33)])
-    assert "a new best sets the count back" in stop_hint(rising, steps, steps[14], steps[16])
-    falling = np.linspace(5, 1, 40)
-    falling[20] = 6
-    assert "the loss of ten validations before" in stop_hint(falling, steps, steps[20], steps[-1])
+def test_early_stopping_and_best_weights_name_the_steps(found):
+    text = " ".join(found("first")["best_weights"].text.split())
+    assert "expected those of step 978, which has the best validation loss" in text
+    text = " ".join(found("third")["early_stopping"].text.split())
+    assert "expected the last step was 1038, counted from 0" in text
 
 
 def test_unfilled_starter_code_is_missing_and_not_failed(tmp_path, monkeypatch):
@@ -352,7 +331,7 @@ def test_starter_code_with_sizes_of_none_and_losses_of_0_is_missing(tmp_path):
         (folder / f"{module}.py").write_text(textwrap.dedent(text))
     results = run_checks(folder, list(CHECKS), TIMEOUT)
     assert statuses(results) == dict.fromkeys(CHECKS, "missing")
-    assert "weights of size None" in results["logistic_outputs"].text
+    assert "has a size of None" in results["logistic_outputs"].text
     assert "gives 0, as the starter code does" in results["logistic_loss"].text
 
 
@@ -361,16 +340,7 @@ def test_a_trainer_that_nothing_can_stop_has_no_early_stopping(tmp_path):
             "      step")  # fmt: skip
     results = run_checks(solution(tmp_path / "solution", edit), list(FULL), TIMEOUT)
     assert statuses(results) == dict.fromkeys(FULL, "missing")
-    assert "nothing can stop it early" in " ".join(results["early_stopping"].text.split())
-
-
-def test_a_break_that_ends_an_epoch_only_is_told_so(tmp_path):
-    edit = ("trainer", "return train_history, val_history\n                step",
-            "break\n                step")  # fmt: skip
-    folder = solution(tmp_path / "solution", edit)
-    result = run_checks(folder, FULL[:1], TIMEOUT)["early_stopping"]
-    assert result.status == "failed"
-    assert "break ends the inner loop only" in " ".join(result.text.split())
+    assert "nothing has stopped" in results["early_stopping"].text
 
 
 def test_what_was_taken_away_since_and_what_nothing_needs_is_there(tmp_path):
@@ -439,8 +409,10 @@ def test_the_penalty_may_be_in_a_model_of_task_4_and_be_half_as_large(tmp_path):
     edit = ("task3a", "        self.grad += 2 * self.l2_reg_lambda * self.w\n", "")
     folder = solution(tmp_path / "solution", edit)
     (folder / "task4.py").write_text(L2_MODEL)
-    half = run_checks(folder, ["l2_gradient"], TIMEOUT, ["--penalty=half"])["l2_gradient"]
-    assert half == Result("passed", "found     the penalty is in task4.Penalised")
+    checks = ["l2_gradient", "softmax_accuracy"]
+    half = run_checks(folder, checks, TIMEOUT, ["--penalty=half"])
+    assert half["l2_gradient"] == Result("passed", "found     the penalty is in task4.Penalised")
+    assert half["softmax_accuracy"] == Result("passed")
     (folder / "task4.py").write_text(L2_MODEL.replace("+= self", "+= 2 * self"))
     other = run_checks(folder, ["l2_gradient"], TIMEOUT, ["--penalty=half"])["l2_gradient"]
     assert "the gradient of ½ λ Σ w² is λw; yours has 2λw" in " ".join(other.text.split())
@@ -462,14 +434,14 @@ def test_what_the_edition_of_2020_asks_otherwise_is_advice(tmp_path):
     (folder / "trainer.py").unlink()
     (folder / "task3a.py").rename(folder / "task4a.py")
     (folder / "task3.py").rename(folder / "task4.py")
-    assert "files of the edition of 2020" in look_into(folder).remarks[0]
+    assert "files of 2020" in look_into(folder)[1][0]
     results = run_checks(folder, QUICK, TIMEOUT)
     advice = {"preprocessing", "softmax_loss", "softmax_gradient"}
     not_there = {"train_step", "validation", "batch_loader"}
     assert statuses(results) == {
         c: "advice" if c in advice else "missing" if c in not_there else "passed" for c in QUICK
     }
-    assert all("2020" in results[check].text for check in advice | not_there)
+    assert all("2020" in results[check].text for check in advice)
 
 
 def test_a_crash_costs_only_the_checks_that_need_what_crashed(tmp_path):
@@ -484,7 +456,6 @@ def test_a_crash_costs_only_the_checks_that_need_what_crashed(tmp_path):
     concerned = {"logistic_accuracy", "softmax_accuracy", "train_step", "validation"}
     assert statuses(results) == {c: "error" if c in concerned else "passed" for c in QUICK}
     assert "SIGABRT" in results["train_step"].text
-    assert "while task2.py was imported" in results["train_step"].text
     assert "Unable to allocate" in " ".join(results["softmax_accuracy"].text.split())
     assert contents(folder) == before
 
@@ -495,9 +466,8 @@ def test_what_the_code_raises_is_shown_with_its_place(tmp_path):
         ("task2a", "np.random.seed(1)", "raise SystemExit"),
         ("task2", "class LogisticTrainer(BaseTrainer):", "class LogisticTrainer(BaseTrainer)"),
         ("task3a", "import numpy as np", "import numpy as np\nanswer = input('how many? ')"),
-        ("utils", "    if s", "    raise type('Mute', (Exception,), {'__str__': None})\n    if s"),
     )
-    checks = ["preprocessing", "logistic_accuracy", "one_hot", "batch_loader"]
+    checks = ["preprocessing", "logistic_accuracy", "one_hot"]
     results = run_checks(folder, checks, TIMEOUT)
     assert set(statuses(results).values()) == {"error"}
     texts = [" ".join(result.text.split()) for result in results.values()]
@@ -505,9 +475,8 @@ def test_what_the_code_raises_is_shown_with_its_place(tmp_path):
     assert "where task2a.py, line 3" in texts[0]
     assert "SyntaxError" in texts[1]
     assert "where task2.py, line 1" in texts[1]
-    assert "it reads from the keyboard" in texts[2]
-    # An error that cannot say what it is.
-    assert "in batch_loader" in texts[3]
+    assert "EOFError" in texts[2]
+    assert "where task3a.py, line 2, in <module>" in texts[2]
 
 
 def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
@@ -519,17 +488,18 @@ def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
         "process = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'])\n"
         f"pathlib.Path({str(pid)!r}).write_text(str(process.pid))\n"
         "__import__('time').sleep(1000)\n"
+        "def pre_process_images(X): pass\n"
     )
-    results = run_checks(folder, ["preprocessing", "logistic_loss"], 2)
-    assert statuses(results) == {"preprocessing": "timeout", "logistic_loss": "timeout"}
+    # After the second timeout, the last one has no turn.
+    checks = ["preprocessing", "logistic_loss", "one_hot"]
+    assert statuses(run_checks(folder, checks, 2)) == dict.fromkeys(checks, "timeout")
     if pid.exists():
-        state = Path("/proc", pid.read_text(), "stat")
-        assert not state.exists() or state.read_text().split()[2] == "Z"
+        wait_until(lambda: not is_running(f"/proc/{pid.read_text()}/stat"))
 
 
 # Each does to a stranger's machine what none should, with what the test has laid out.
 MALICE = """
-import os, pathlib, signal, socket
+import os, pathlib, resource, signal, socket
 here = pathlib.Path({here!r})
 for attempt in (
     lambda: (here / "written").touch(),
@@ -542,10 +512,11 @@ for attempt in (
     except OSError:
         pass
 seen = (here / "secret").exists()
+limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]
 
 
 def pre_process_images(X):
-    raise ValueError(f"sees the secret: {{seen}}")
+    raise ValueError(f"sees the secret: {{seen}}, at most {{limit}} processes")
 """
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="signals, links and sh are needed")
 needs_sandbox = pytest.mark.skipif(bool(sandbox.problem()), reason=sandbox.problem())
@@ -578,28 +549,41 @@ def test_malice_gets_nowhere_in_the_sandbox_and_anywhere_without(tmp_path, in_sa
     written = {path.name for path in {*tmp_path.iterdir()} - before}
     found = connected, killed, written, f"sees the secret: {not in_sandbox}" in result.text
     assert result.status == "error"
+    assert ("at most 512 processes" in result.text) == in_sandbox
     assert found == ((False, False, set(), True) if in_sandbox else
                      (True, True, {"written", "read"}, True))  # fmt: skip
 
 
 @needs_sandbox
-def test_a_folder_that_forks_without_end_is_stopped_and_the_next_finds_all_it_needs(
-    tmp_path, capsys
-):
-    bomb = solution(tmp_path / "a", ("task2a", "np.random.seed(1)", "import os, time\n"
+def test_a_folder_that_forks_without_end_is_stopped_and_the_next_finds_all_it_needs(tmp_path):
+    name = f"bomb-{os.getpid()}"
+    bomb = solution(tmp_path / name, ("task2a", "np.random.seed(1)", "import os, time\n"
                     "while True:\n    try:\n        os.fork()\n    except OSError:\n"
                     "        time.sleep(0.2)"))  # fmt: skip
-    good = solution(tmp_path / "b", ("task2", "np.random.seed(0)", "import matplotlib.pyplot as"
+    good = solution(tmp_path / "good", ("task2", "np.random.seed(0)", "import matplotlib.pyplot as"
                     " plt\nplt.plot(utils.load_binary_dataset(2, 3)[1])\n"
-                    "plt.savefig('figure.png')"))  # fmt: skip
-    assert __main__.main([str(bomb), str(good), "--timeout", "4"]) == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[2].split()[:2] == ["a", "T"]
-    assert lines[3].split() == ["b", *"." * 15]
-    mine = [
-        path for path in Path("/proc").glob("[0-9]*/cmdline") if str(bomb).encode() in read(path)
-    ]
-    assert not mine
+                    "plt.savefig('figure.png')\n__import__('pathlib').Path('~/new')"
+                    ".expanduser().touch()"))  # fmt: skip
+    stopped = run_checks(bomb, ["preprocessing"], timeout=3, in_sandbox=True)
+    assert statuses(stopped) == {"preprocessing": "timeout"}
+    checks = ["logistic_accuracy", "train_step"]
+    results = run_checks(good, checks, in_sandbox=True)
+    assert statuses(results) == dict.fromkeys(checks, "passed")
+    command = f"/copy/{name}".encode()
+    proc = Path("/proc")
+    wait_until(lambda: not any(command in read(path) for path in proc.glob("[0-9]*/cmdline")))
+
+
+def wait_until(condition):
+    """Wait for what a kill brings about a moment later."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def is_running(stat):
+    return read(Path(stat)).split()[2:3] not in ([], [b"Z"])
 
 
 def read(path):
@@ -633,16 +617,18 @@ def no_checks(*_, **__):
 
 
 def test_what_a_solution_writes_into_the_journal_harms_nobody(tmp_path):
-    lies = ['{"check": "one_hot", "status": "won", "text": ""}', "no json", "[1]",
-            '{"check": "one_hot"}', "[" * 100_000,
-            '{"check": "one_hot", "status": "error", "text": "\\u001b[31m red"}']  # fmt: skip
+    lies = ['["one_hot", "won", ""]', "no json", "[1]", "[" * 100_000, "7",
+            '["one_hot", "error", "\\u001b[31m red"]']  # fmt: skip
     text = f"open(__import__('os').environ['CHECK_JOURNAL'], 'a').write({chr(10).join(lies)!r})"
     folder = solution(
-        tmp_path / "solution", ("task3a", "import numpy as np", f"import numpy as np\n{text}")
+        tmp_path / "solution",
+        ("task3a", "import numpy as np", f"import numpy as np\n{text}\nimport os; os._exit(3)"),
     )
     results = run_checks(folder, ["preprocessing", "one_hot"], TIMEOUT)
-    assert results["preprocessing"] == Result("passed")
-    assert "\x1b" not in results["one_hot"].text
+    assert results == {
+        "preprocessing": Result("passed"),
+        "one_hot": Result("error", "?[31m red"),
+    }
 
 
 def test_what_cannot_be_called_as_the_course_does_says_where_it_is(tmp_path):
@@ -653,16 +639,20 @@ def test_what_cannot_be_called_as_the_course_does_says_where_it_is(tmp_path):
         ("trainer", "X_val, Y_val\n    ):", "X_val, Y_val, my_own\n    ):"),
         ("task2a", "losses = -(", "float(targets[0] + [0.0])\n    losses = -("),
         ("task2a", "self.grad = -X.T", "targets -= outputs\n        self.grad = -X.T"),
+        ("task2a", "X / 127.5 - 1", "X / 200"),
         ("task3", "import numpy as np", "from .utils import np"),
     )
-    checks = ["logistic_loss", "logistic_gradient", "one_hot", "softmax_outputs",
+    checks = ["preprocessing", "logistic_loss", "logistic_gradient", "one_hot", "softmax_outputs",
               "softmax_accuracy", "train_step", "batch_loader"]  # fmt: skip
     results = run_checks(folder, checks, TIMEOUT)
     texts = {check: " ".join(result.text.split()) for check, result in results.items()}
+    # Nobody can tell what this one is meant to be.
+    assert results["preprocessing"].status == "failed"
+    assert "hint" not in results.pop("preprocessing").text
     assert {result.status for result in results.values()} == {"error", "passed"}
-    assert "take the element, Y[i, 0]" in texts["logistic_loss"]
+    assert "array of one element is no number: take Y[i, 0]" in texts["logistic_loss"]
     assert "targets are integers" in texts["logistic_gradient"]
-    assert "the files are no package" in texts["softmax_accuracy"]
+    assert "attempted relative import" in texts["softmax_accuracy"]
     assert "missing 1 required positional argument: 'it'" in texts["one_hot"]
     assert "where task3a.py, line 29, in one_hot_encode" in texts["one_hot"]
     assert (
@@ -671,38 +661,22 @@ def test_what_cannot_be_called_as_the_course_does_says_where_it_is(tmp_path):
     assert "argument: 'my_own' where trainer.py, line 5" in texts["train_step"]
 
 
-def test_words_and_lost_columns_are_wrong_answers_and_not_crashes(tmp_path):
-    edits = [
-        ("task2a", "return np.mean(losses)", 'return "x"'),
-        ("task3a", "return e / e.sum(axis=1, keepdims=True)", 'return "abc"'),
-        ("task3a", "return np.eye(num_classes)[Y.reshape(-1)]", "return Y.reshape(-1)"),
-    ]
-    folder = solution(tmp_path / "solution", *edits)
-    results = run_checks(folder, ["logistic_loss", "one_hot", "softmax_outputs"], TIMEOUT)
-    assert set(statuses(results).values()) == {"failed"}
-    assert "returned  str 'x'" in results["logistic_loss"].text
-    assert "returned  str 'abc'" in results["softmax_outputs"].text
-    assert "returned  int64 of shape (100,)" in results["one_hot"].text
-    assert "a dimension is lost" in results["one_hot"].text
-
-
 def test_pytest_runs_the_same_checks(tmp_path):
     edits = MISTAKES["first"]["l2_gradient"][:3], MISTAKES["first"]["logistic_loss"][:3]
-    folder = solution(tmp_path / "solution", *edits)
+    write = ("task3a", "import numpy as np", "import numpy as np\nopen('written', 'w').close()")
+    folder = solution(tmp_path / "solution", *edits, write)
     # pytest reads it from the original, before the copy is made.
     (folder / "tests").mkdir()
-    (folder / "tests" / "conftest.py").write_text("import task3a\n")
-    arguments = ("pytest", "check", "--solution", folder, "-k", "l2 or one_hot or logistic_loss")
-    process = run_python(*arguments)
+    (folder / "tests" / "conftest.py").write_text("import task2a\n")
+    before = contents(folder)
+    names = "l2 or one_hot or logistic or early_stopping"
+    process = run_python("pytest", "check", "--solution", folder, "-k", names)
     assert process.returncode == 1
-    assert "1 failed, 1 passed, 14 deselected, 1 advice" in process.stdout
+    assert "1 failed, 4 passed, 11 deselected, 1 advice" in process.stdout
     assert "the gradient of λ Σ w² is 2λw; yours has λw" in process.stdout
     assert "FAILED check/test_solution.py::test_l2_gradient" in process.stdout
-    assert "a float is expected, not an array of one element" in process.stdout
-    assert not list(folder.rglob("__pycache__"))
-    process = run_python(*arguments, "--strict-advice", "--penalty=half")
-    assert "1 failed, 2 passed, 14 deselected" in process.stdout
-    assert "FAILED check/test_solution.py::test_logistic_loss" in process.stdout
+    assert "a float is expected; since NumPy 2.4 an array of one element" in process.stdout
+    assert contents(folder) == before
 
 
 def test_pytest_without_a_solution_asks_for_one():
@@ -711,14 +685,6 @@ def test_pytest_without_a_solution_asks_for_one():
     assert process.stdout == ""
     [line] = process.stderr.split("\n\n")[0].splitlines()
     assert line.startswith("ERROR: --solution is not given; expected --solution DIR")
-
-
-def test_a_csv_file_does_not_replace_what_is_checked(tmp_path):
-    folder = solution(tmp_path / "solution")
-    before = (folder / "task2a.py").read_bytes()
-    with pytest.raises(ValueError, match="expected a file outside of what is checked"):
-        __main__.main(["--csv", str(folder / "task2a.py"), str(folder)])
-    assert (folder / "task2a.py").read_bytes() == before
 
 
 @pytest.fixture
@@ -750,29 +716,15 @@ def test_several_folders_make_a_table_and_counts(three, capsys):
     assert first == __main__.SANDBOX
     assert lines[0].split() == [str(number) for number in range(1, 16)]
     assert [line.split() for line in lines[1:4]] == [
-        ["anna", *"...........a..."],
-        ["ben", *".........F....."],
-        ["cleo", *".....-......T.."],
+        [*"...........a...", "anna"],
+        [*".........F.....", "ben"],
+        [*".....-......T..", "cleo"],
     ]
     assert [line.split() for line in lines[-15:]] == [
         [str(number), check, "2" if check in MISSED else "3", "of", "3", "passed"]
         for number, check in enumerate(QUICK, start=1)
     ]
     assert max(map(len, lines)) <= 80
-
-
-def test_names_in_a_table_are_told_apart(tmp_path):
-    long = "a-repository-of-the-course-with-a-long-name"
-    paths = [tmp_path / student / long / "assignment1" for student in ("anna", "ben")]
-    assert __main__.labels(paths, 29) == ["anna", "ben"]
-    paths += [tmp_path / f"{long}-{student}" / "starter-code" for student in ("cleo", "dora")]
-    names = __main__.labels(paths, 29)
-    assert len({*names}) == 4
-    assert max(map(len, names)) <= 29
-    paths = [tmp_path / f"{long[:20]}{middle}{long}" for middle in ("1", "2", "3")]
-    assert len({*__main__.labels(paths, 29)}) == 3
-    assert __main__.labels([tmp_path, tmp_path / "anna"], 29) == [".", "anna"]
-    assert __main__.labels([Path("anna")], 29) == ["anna"]
 
 
 def test_a_single_folder_makes_a_line_for_each_check_and_says_why(three, capsys):
@@ -788,6 +740,8 @@ def test_a_single_folder_makes_a_line_for_each_check_and_says_why(three, capsys)
         "         hint      2λw",
     ]
     assert lines[-1] == "14 of 15 checks passed"
+    twice = dict.fromkeys(["one_hot", "train_step"], Result("error", "raised    it"))
+    assert "         the same as one_hot" in [*__main__.details(twice)]
 
 
 def test_the_csv_file_has_a_row_for_each_folder(three, capsys):
@@ -808,8 +762,15 @@ def test_what_is_no_solution_is_said_and_the_others_are_checked(three, capsys):
     out, err = capsys.readouterr()
     assert "nowhere: is no folder" in err
     assert "empty: has none of the course's files" in err
-    assert out.splitlines()[2].split() == ["anna", *"...........a..."]
-    assert out.splitlines()[3].split() == ["empty", *"-" * 15]
+    rows = [line.split() for line in out.splitlines()[2:5]]
+    assert rows == [
+        [*"-" * 15, "nowhere"],
+        [*"...........a...", "anna"],
+        [*"-" * 15, "empty"],
+    ]
+    with pytest.raises(IsADirectoryError):
+        __main__.main(["anna", "--csv", "empty"])
+    assert capsys.readouterr().out == ""
     assert __main__.main(["nowhere", "--csv", "other.csv"]) == 2
     assert not Path("other.csv").exists()
 
@@ -835,23 +796,37 @@ def test_files_below_are_found_and_that_is_said(three, capsys):
 
 def test_notebooks_misnamed_files_and_other_assignments_are_recognised(tmp_path):
     (tmp_path / "notebook.ipynb").touch()
-    problem = look_into(tmp_path).problem
-    assert "only the notebook notebook.ipynb" in problem
-    assert "jupyter nbconvert --to script" in problem
+    with pytest.raises(ValueError, match=r"notebook\.ipynb; .*: jupyter nbconvert --to script"):
+        look_into(tmp_path)
     (tmp_path / "Task_2A.py").touch()
-    assert "did you mean task2a.py? There is Task_2A.py" in look_into(tmp_path).problem
+    with pytest.raises(ValueError, match=r"did you mean task2a\.py\? There is Task_2A\.py"):
+        look_into(tmp_path)
     (tmp_path / "task2a.py").write_text("class SoftmaxModel:\n    neurons_per_layer = [64, 10]\n")
-    assert "files of assignment 2" in look_into(tmp_path).problem
-    assert look_into(solution(tmp_path / "solution")) == (tmp_path / "solution", "", ())
+    with pytest.raises(ValueError, match="files of assignment 2"):
+        look_into(tmp_path)
+    assert look_into(solution(tmp_path / "solution")) == (tmp_path / "solution", [])
+
+
+def test_solutions_are_found_three_levels_below_and_not_in_hidden_folders(tmp_path):
+    deep = tmp_path / "a" / "b" / "c"
+    for folder in (deep, tmp_path / ".old"):
+        folder.mkdir(parents=True)
+        (folder / "task2a.py").touch()
+    assert look_into(tmp_path) == (deep, [f"its files are in {Path('a', 'b', 'c')}"])
+    (deep / "task2.py").write_text("import utils\n\ndef train(): pass\n")
+    assert "files of 2020" in look_into(tmp_path)[1][1]
+    (deep / "task2a.py").write_text("neurons_per_layer = [64, 10]\n")
+    with pytest.raises(ValueError, match="files of assignment 2"):
+        look_into(tmp_path)
 
 
 @pytest.mark.parametrize("kind", [LOGISTIC, SOFTMAX], ids=["logistic", "softmax"])
 def test_central_differences_agree_with_the_derivation(kind):
     X, targets, w = kind.samples(20)
-    model = right_model(kind, object)()
+    model = kind.right_model(object)()
     model.w = w
     model.backward(X, model.forward(X), targets)
-    differences = central_differences(kind, X, targets, w)
+    differences = kind.gradient(X, targets, w)
     np.testing.assert_allclose(differences, model.grad, rtol=0, atol=1e-8)
 
 
@@ -859,27 +834,26 @@ def test_a_copy_leaves_out_what_is_no_part_of_a_solution(tmp_path):
     folder = tmp_path / "solution"
     for name in ("data", ".git", "venv", "__pycache__"):
         (folder / name).mkdir(parents=True)
-    (folder / "venv" / "pyvenv.cfg").touch()
     (folder / "data" / "labels").write_text("7")
     (folder / "again").symlink_to(folder)
-    (tmp_path / "secret").write_text("secret")
-    (folder / "secret").symlink_to(tmp_path / "secret")
     (folder / "gone").symlink_to(tmp_path / "nowhere")
-    (folder / "elsewhere").symlink_to(folder / "data")
-    os.mkfifo(folder / "pipe")
-    copy_solution(folder, tmp_path / "copy")
-    copied = {str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*")}
-    assert copied == {"data", "data/labels", "elsewhere", "elsewhere/labels"}
+    copy = copy_solution(folder, tmp_path / "copy")
+    assert copy == tmp_path / "copy" / "solution"
+    copied = {str(path.relative_to(copy)) for path in copy.rglob("*")}
+    assert copied == {"data", "data/labels", "again", "gone"}
+    assert (copy / "again").is_symlink()
 
 
-def test_the_penalty_may_have_several_names():
-    def model(*parameters):
-        namespace = {}
-        exec(f"class Model:\n    def __init__(self, {', '.join(parameters)}): pass", namespace)
-        return namespace["Model"]
-
-    assert takes_lambda(model("l2_reg_lambda")) == "l2_reg_lambda"
-    assert takes_lambda(model("I=785", "reg=0")) == "reg"
-    assert takes_lambda(model("strength")) == "strength"
-    assert takes_lambda(model("I=785")) is None
-    assert takes_lambda(model("num_outputs")) is None
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        (["l2_reg_lambda"], "l2_reg_lambda"),
+        (["I=785", "reg=0"], "reg"),
+        (["I=785"], None),
+        (["num_outputs"], None),
+    ],
+)
+def test_the_penalty_may_have_several_names(parameters, found):
+    namespace = {}
+    exec(f"class Model:\n    def __init__(self, {', '.join(parameters)}): pass", namespace)
+    assert takes_lambda(namespace["Model"]) == found
