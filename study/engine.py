@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import dask
 import numpy as np
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed import Client, LocalCluster, as_completed
 from tqdm import tqdm
 
 import cli
@@ -43,9 +44,6 @@ def ctrl_c_blocked() -> Iterator[None]:
 
     A terminal sends it to all of them, and only the first one has to deal with it.
     """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
     # It unblocks the signal when it starts, which is otherwise with the first process.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
@@ -74,10 +72,10 @@ def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
                 except OSError as error:  # In some containers. Dask would take 89 lines to say so.
                     raise OSError(f"no shared memory in /dev/shm: {error.strerror}") from error
                 environment = {"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}
-                with dask.config.set(environment), ctrl_c_blocked():
-                    cluster = LocalCluster(
-                        n_workers=jobs, threads_per_worker=1, dashboard_address=":0"
-                    )
+                # Windows has no such signals.
+                calm = ctrl_c_blocked() if os.name == "posix" else contextlib.nullcontext()
+                with dask.config.set(environment), calm:
+                    cluster = LocalCluster(jobs, threads_per_worker=1, dashboard_address=":0")
                     stack.enter_context(cluster)
                 scheduler = cluster.scheduler_address
             client = stack.enter_context(Client(scheduler, timeout=WAIT_SECONDS))
@@ -93,26 +91,8 @@ def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
 
 def path_of(task: Task, cache: Path) -> Path:
     """Name the file that keeps the result of a task, for this code, these data and this NumPy."""
-    known = f"{task._replace(data_dir='')} {fingerprint(task.data_dir)}"
+    known = f"{task} {fingerprint()}"
     return cache / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.npz"
-
-
-def recall(task: Task, cache: Path) -> Result | None:
-    """Read the result of a task; None if it is missing or damaged."""
-    path = path_of(task, cache)
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: value[()] for name, value in archive.items()}
-    # NumPy and zipfile report damaged bytes with a dozen classes of exceptions.
-    except Exception:
-        return None
-
-
-def keep(result: Result, task: Task, cache: Path) -> Result:
-    """Write the result of a task, and give it as `recall` will."""
-    with atomic_path(path_of(task, cache)) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **result)
-    return {name: np.asarray(value)[()] for name, value in result.items()}
 
 
 def compute_all(
@@ -144,33 +124,29 @@ def compute_all(
     dict of Task to dict
         The results of the tasks that did not fail, in the order of `tasks`.
     """
-    results = {task: result for task in tasks if (result := recall(task, cache)) is not None}
-    missing = [task for task in tasks if task not in results]
+    paths = {task: path_of(task, cache) for task in tasks}
+    missing = [task for task, path in paths.items() if not path.exists()]
     if missing:
         # Tasks differ so much that only all of them together tell the time left: no smoothing.
-        bar = tqdm(
-            total=len(tasks), initial=len(results), smoothing=0, disable=None if progress else True
-        )
+        looks = {"smoothing": 0, "disable": None if progress else True}
+        bar = tqdm(total=len(tasks), initial=len(tasks) - len(missing), **looks)
         with bar, dask_client(jobs, scheduler) as client:
-            futures = {
-                client.submit(compute, task, fingerprint(task.data_dir), pure=False): task
-                for task in missing
-            }
+            futures = {client.submit(compute, task, fingerprint()): task for task in missing}
             for future in as_completed(futures):
                 task = futures.pop(future)
                 try:
-                    results[task] = keep(future.result(), task, cache)
+                    result = future.result()
+                    with atomic_path(paths[task]) as path:
+                        np.savez(path, allow_pickle=False, **result)
                 except Exception as error:
                     with tqdm.external_write_mode(file=sys.stderr):
-                        cli.fail(describe(task, error))
+                        of_task = f"block {task.block}, seed {task.seed}"
+                        problem = f"{type(error).__name__}: {error}"
+                        cli.fail(f"{task.kind} {task.configuration}, {of_task}: {problem}")
                 future.release()
                 bar.update()
-    return {task: results[task] for task in tasks if task in results}
-
-
-def describe(task: Task, error: Exception) -> str:
-    """Say which task failed, and why."""
-    problem = f"{type(error).__name__}: {error}"
-    if isinstance(error, KilledWorker):
-        problem = "the process of its worker died; it was killed, perhaps because memory ran out"
-    return f"{task.kind} {task.configuration}, block {task.block}, seed {task.seed}: {problem}"
+    results = {}
+    for task in filter(lambda task: paths[task].exists(), tasks):
+        with np.load(paths[task]) as archive:
+            results[task] = {name: value[()] for name, value in archive.items()}
+    return results
