@@ -311,11 +311,6 @@ def test_page_typesets_every_formula_list_and_table(page):
     assert page.count("table") == 1
 
 
-def test_page_has_no_table_headings_without_words():
-    page = to_page(notebook(stored(markdown_output("| | b |\n|:--|--:|\n| 1 | 2 |"))))
-    assert (page.count("th"), page.count("td")) == (2, 2)
-
-
 def test_pdf_typesets_every_formula(pdf):
     tags = [node["/S"] for node in structure(pdf.trailer["/Root"]["/StructTreeRoot"]["/K"])]
     assert tags.count("/Formula") == 5
@@ -331,7 +326,6 @@ def test_the_title_block_comes_from_the_metadata_and_from_tagged_cells():
         subtitle="In plain words",
         course="Course 4711, group 12",
         date="1. May 2031",
-        title="The first heading goes before it",
     )
     pdf, page = to_pdf(nb), to_page(nb)
     lines = [
@@ -459,10 +453,11 @@ def the_report(tmp_path_factory):
     folder, pictures = tmp_path_factory.mktemp("whole"), []
 
     class WithPictures(TypstPDFExporter):
-        def compile(self, main):
+        def finish(self, document, folder):
+            pdf, main = super().finish(document, folder), folder / "main.typ"
             # 36 pixels for an inch.
             pictures[:] = typst.compile(main, format="png", ppi=36, ignore_system_fonts=True)
-            return super().compile(main)
+            return pdf
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command_line, "TypstPDFExporter", WithPictures)
@@ -611,10 +606,10 @@ IMAGE, CAPTION = figure_outputs()
 @pytest.mark.parametrize(
     ("outputs", "complaint"),
     [
-        ([IMAGE], "cell 2: a figure needs, right after it, its figure_number"),
+        ([IMAGE], "cell 2: a figure needs a caption: show it by show_figure"),
+        ([new_output("display_data", {"image/png": "iVBO"}), CAPTION], "cell 2: a figure needs"),
         ([IMAGE, markdown_output("text"), CAPTION], "cell 2: a figure needs"),
         ([IMAGE, IMAGE, CAPTION], "cell 2: a figure needs"),
-        ([CAPTION], "cell 2: a figure needs"),
         (figure_outputs(alt=""), "cell 2: a figure needs"),
         ([new_output("error", ename="KeyError", evalue="", traceback=[])], "cell 2: .*KeyError"),
     ],
@@ -622,6 +617,11 @@ IMAGE, CAPTION = figure_outputs()
 def test_figures_without_captions_and_stored_errors_are_refused(outputs, complaint):
     with pytest.raises(ExportError, match=complaint):
         to_page(notebook(stored(*outputs)))
+
+
+def test_the_unit_stays_with_its_number_in_a_caption():
+    page = to_page(notebook(stored(*figure_outputs("Right: 97.60\u202f%."))))
+    assert "Right: 97.60\u202f%." in page.text
 
 
 def test_streams_between_a_figure_and_its_caption_do_no_harm():
@@ -682,13 +682,6 @@ def test_a_file_that_is_no_notebook(run, tmp_path, old_report, content):
 def test_no_stored_outputs(run, tmp_path, old_report):
     path = save(notebook(new_code_cell("1 + 1")), tmp_path)
     assert "holds no outputs" in run(path, "--no-execute", "--output-dir", old_report)
-
-
-def test_negative_timeout(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["--timeout", "-1"])
-    assert stop.value.code == 2
-    assert "--timeout: '-1' given; expected an integer from 0 up" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -758,7 +751,6 @@ def test_a_page_that_cannot_be_written_leaves_the_old_pdf_too(run, good, old_rep
     [
         ("fine = 1\n1 / 0", [], "cell 3 (fine = 1): ZeroDivisionError: division by zero"),
         ("import os\nos._exit(3)", ["--refresh"], "cell 3 (import os): Kernel died"),
-        ("#\nimport time\ntime.sleep(60)", ["--timeout=1"], "cell 3 (#): it took longer than 1 s"),
     ],
 )
 def test_a_failing_cell_is_named(run, tmp_path, old_report, source, mode, complaint):
@@ -827,9 +819,7 @@ def test_interrupt_stops_the_kernel_and_writes_nothing(tmp_path, old_report):
 def test_a_terminal_sees_which_cell_runs_and_for_how_long_unless_quiet(tmp_path, monkeypatch):
     import pty
 
-    # Seconds go on while a cell runs. The second run of the cell is quick.
-    code = "import pathlib, time\nif not pathlib.Path('ran').exists(): time.sleep(1.1)\n"
-    path = save(notebook(new_code_cell(code + "pathlib.Path('ran').touch()")), tmp_path)
+    path = save(notebook(new_code_cell("1 + 1")), tmp_path)
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
     pieces = []
@@ -844,7 +834,8 @@ def test_a_terminal_sees_which_cell_runs_and_for_how_long_unless_quiet(tmp_path,
         assert main(["--refresh", str(path)]) == 0
         wait_until(is_wiped_out)
         lines = "".join(pieces).split("\r")
-        assert sum(line.startswith("cell 2 of 2, 00:0") for line in lines) >= 2
+        for number in (1, 2):
+            assert any(line.startswith(f"cell {number} of 2, 00:0") for line in lines)
         assert main(["--refresh", "--quiet", str(path)]) == 0
         time.sleep(0.1)
         with pytest.raises(BlockingIOError):
