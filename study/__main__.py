@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # An IDE runs the file, not 
 import cli
 from cli import POSITIVE_INT
 from output.files import check_folder
-from study import evidence, figures
+from study import evidence
 from study.engine import compute_all
 from study.tasks import tasks_of_study
 from utils import EPOCHS
@@ -22,11 +22,7 @@ OPTIONS: cli.Options = {
     "--seeds": {"type": POSITIVE_INT, "default": SEEDS, "help": "runs each"},
     "--epochs": {"type": POSITIVE_INT, "default": EPOCHS, "help": "the most epochs of a run"},
     "--output": {"type": Path, "metavar": "DIR", "help": "folder for the tables (see below)"},
-    "--figures": cli.OUTPUT_OPTIONS["--figures"],
-    "--jobs": {
-        "type": POSITIVE_INT,
-        "help": "processes on this machine (default: one for each core)",
-    },
+    "--jobs": {"type": POSITIVE_INT, "help": "processes here (default: one for each core)"},
     "--scheduler": {"metavar": "ADDRESS", "help": "use the workers of this Dask cluster instead"},
     "--cache": {"type": Path, "default": ".study_cache", "metavar": "DIR", "help": "for results"},
     "--quiet": cli.DATA_OPTIONS["--quiet"],
@@ -47,14 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = cli.Parser(__doc__, OPTIONS, epilog=EPILOG).parse_args(argv)
     is_the_reports = (args.seeds, args.epochs) == (SEEDS, EPOCHS)
     output = args.output or (evidence.FOLDER if is_the_reports else OTHER_OUTPUT)
-    for folder in (output, args.figures, args.cache):
+    for folder in (output, args.cache):
         check_folder(folder)
     tasks = tasks_of_study(args.seeds, args.epochs)
-    results = compute_all(tasks, args.cache, args.jobs, args.scheduler, progress=not args.quiet)
+    results = compute_all(tasks, args.cache, args.scheduler or args.jobs, args.quiet)
     if failed := len(tasks) - len(results):
         cli.fail(f"{failed} of {len(tasks)} tasks failed; the others are in {args.cache}")
         return cli.EXIT_ERROR
-    paths = evidence.write(results, output) + cli.save_figures(figures.draw(output), args)
+    paths = evidence.write(results, output)
     if not args.quiet:
         print(*(f"wrote {path}" for path in paths), sep="\n")
     return 0

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
@@ -54,8 +55,8 @@ def ctrl_c_blocked() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
-    """Connect to a cluster, or start one on this machine.
+def dask_client(where: int | str | None) -> Iterator[Client]:
+    """Connect to the cluster at an address, or start one of some processes on this machine.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         try:
-            if scheduler is None:
+            if not isinstance(where, str):
                 try:
                     multiprocessing.Lock()
                 except OSError as error:  # In some containers. Dask would take 89 lines to say so.
@@ -75,10 +76,10 @@ def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
                 # Windows has no such signals.
                 calm = ctrl_c_blocked() if os.name == "posix" else contextlib.nullcontext()
                 with dask.config.set(environment), calm:
-                    cluster = LocalCluster(jobs, threads_per_worker=1, dashboard_address=":0")
+                    cluster = LocalCluster(where, threads_per_worker=1, dashboard_address=":0")
                     stack.enter_context(cluster)
-                scheduler = cluster.scheduler_address
-            client = stack.enter_context(Client(scheduler, timeout=WAIT_SECONDS))
+                where = cluster.scheduler_address
+            client = stack.enter_context(Client(where, timeout=WAIT_SECONDS))
             client.wait_for_workers(1, timeout=WAIT_SECONDS)
             yield client
         except KeyboardInterrupt:
@@ -96,11 +97,7 @@ def path_of(task: Task, cache: Path) -> Path:
 
 
 def compute_all(
-    tasks: Sequence[Task],
-    cache: Path,
-    jobs: int | None = None,
-    scheduler: str | None = None,
-    progress: bool = False,
+    tasks: Sequence[Task], cache: Path, where: int | str | None = None, quiet: bool = True
 ) -> dict[Task, Result]:
     """Recall the results that are in the cache; compute, and keep, the others.
 
@@ -111,13 +108,11 @@ def compute_all(
     tasks : sequence of Task
     cache : pathlib.Path
         Folder of results.
-    jobs : int, default=the number of cores
-        How many tasks at once on this machine.
-    scheduler : str, optional
-        Address of a Dask scheduler, such as ``tcp://HOST:8786``, whose workers are to compute them
-        instead. They have to be started in a clone of this repository.
-    progress : bool, default=False
-        Whether to show a progress bar if standard error is a terminal.
+    where : int or str, default=the number of cores
+        How many tasks at once on this machine; or the address of a Dask scheduler, such as
+        ``tcp://HOST:8786``, whose workers were started in a clone of this repository.
+    quiet : bool, default=True
+        Whether not to show a progress bar while standard error is a terminal.
 
     Returns
     -------
@@ -128,9 +123,9 @@ def compute_all(
     missing = [task for task, path in paths.items() if not path.exists()]
     if missing:
         # Tasks differ so much that only all of them together tell the time left: no smoothing.
-        looks = {"smoothing": 0, "disable": None if progress else True}
+        looks: Any = {"smoothing": 0, "disable": quiet or None}
         bar = tqdm(total=len(tasks), initial=len(tasks) - len(missing), **looks)
-        with bar, dask_client(jobs, scheduler) as client:
+        with bar, dask_client(where) as client:
             futures = {client.submit(compute, task, fingerprint()): task for task in missing}
             for future in as_completed(futures):
                 task = futures.pop(future)

@@ -22,12 +22,7 @@ from study.statistics import difference
 from study.tasks import LAMBDA_OF, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED, Result, Task
 
 FOLDER = Path(__file__).resolve().parent / "evidence"
-TABLES = {
-    "run": "runs",
-    "continued": "continued",
-    "averaged": "averaged",
-    "optimum": "optima",
-}
+TABLES = {"run": "runs", "continued": "continued", "averaged": "averaged", "optimum": "optima"}
 PARTS = ("val", "held_out")
 # The first columns of "differences".
 PLACE = ("kind", "configuration", "reference_kind", "reference", "block", "images", "seeds")
@@ -75,12 +70,13 @@ def differences(results: Mapping[Task, Result]) -> pd.DataFrame:
         ours, others = models[kind, name, block], models[other_kind, other_name, block]
         if kind == "optimum":
             ours = dict.fromkeys(others, ours[0])  # There is one, whatever the seed.
-        seeds = [seed for seed in others if seed in ours]
-        for part in PARTS if seeds else ():
+        # On the other blocks there are minima, but no continued runs.
+        for part in PARTS if others else ():
             right, right_other = (
-                np.array([runs[seed][f"{part}_right"] for seed in seeds]) for runs in (ours, others)
+                np.array([runs[seed][f"{part}_right"] for seed in others])
+                for runs in (ours, others)
             )
-            place = kind, name, other_kind, other_name, block, part, len(seeds)
+            place = kind, name, other_kind, other_name, block, part, len(others)
             rows.append(dict(zip(PLACE, place, strict=True)) | difference(right, right_other))
     return pd.DataFrame(rows)
 
@@ -98,8 +94,8 @@ def write(results: Mapping[Task, Result], folder: Path) -> list[Path]:
     list of pathlib.Path
         The files.
     """
-    histories: dict[str, Any] = {}
-    bits: dict[str, Any] = {}
+    archives: dict[str, dict[str, Any]] = {"histories": {}, "right": {}}
+    histories, bits = archives.values()
     for task, result in sorted(results.items()):
         for key, values in result.items():
             what, _, name = key.partition("_")
@@ -118,7 +114,7 @@ def write(results: Mapping[Task, Result], folder: Path) -> list[Path]:
         for name, table in tables(results).items():
             paths.append(folder / f"{name}.csv")
             table.to_csv(stack.enter_context(atomic_path(paths[-1])), index=False)
-        for name, arrays in (("histories", histories), ("right", bits)):
+        for name, arrays in archives.items():
             paths.append(folder / f"{name}.npz")
             np.savez_compressed(stack.enter_context(atomic_path(paths[-1])), **arrays)
     return paths

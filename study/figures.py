@@ -1,9 +1,8 @@
-"""Figures of the stored evidence, for the report and for the study's command line."""
+"""Figures of the stored evidence and of dips, for the report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +11,7 @@ from numpy.typing import NDArray
 
 from output.numbers import number
 from plots import TRAINING, VALIDATION, WIDTH, house_style, label_end, legend_above, new_figure
-from study import evidence
 from study.single_runs import VALIDATIONS_TO_AVERAGE, smooth
-from study.tasks import UNPENALISED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,15 +90,12 @@ def figure_over_lambda(early: pd.DataFrame, optima: pd.DataFrame) -> Figure:
             axes.plot(optima[column], "s-", color=color, markersize=3, linewidth=width)
             axes.plot(penalised[column], "o:", color=color, markersize=5, linewidth=width)
             axes.axhline(plain[column], color=color, linestyle=(0, (1, 3)), linewidth=width)
-        axes.set(xscale="log", xlabel="λ", ylabel=quantity)
-        axes.set_xticks([1e-5, 1e-3, 1e-1])
+        axes.set(xscale="log", xlabel="λ", ylabel=quantity, xticks=[1e-5, 1e-3, 1e-1])
         axes.set_xticks(10.0 ** np.arange(-5, 1), minor=True, labels=[""] * 6)
     # Half a point of accuracy is as high as a letter.
     best = round(optima.val_accuracy.max(), 2)
-    closer.set(xlim=(8e-6, 0.04), ylim=(best - 0.02, best + 0.02))
-    closer.set_xticks([1e-5, 1e-3])
-    loss.set(ylabel="cross-entropy loss", yscale="log")
-    loss.set_yticks([0.1, 0.2, 0.3, 0.5, 1], minor=False)
+    closer.set(xticks=[1e-5, 1e-3], xlim=(8e-6, 0.04), ylim=(best - 0.02, best + 0.02))
+    loss.set(ylabel="cross-entropy loss", yscale="log", yticks=[0.1, 0.2, 0.3, 0.5, 1])
     loss.set_yticks([], minor=True)
     loss.yaxis.set_major_formatter("{x:g}")
     looks: dict[str, dict[str, Any]] = {
@@ -114,14 +108,3 @@ def figure_over_lambda(early: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     handles = [loss.plot([], [], label=label, **look)[0] for label, look in looks.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
     return figure
-
-
-def draw(folder: Path) -> dict[str, Figure]:
-    """Draw the figures of a study's evidence, by file name."""
-    run = evidence.read_table("runs", folder).query("configuration == @UNPENALISED").iloc[0]
-    history = evidence.read_histories(folder)[UNPENALISED]
-    by_lambda = evidence.early_stopped(folder), evidence.optima(folder)
-    return {
-        "study_continued.png": figure_continued(history, run.best_step, run.stop_step),
-        "study_over_lambda.png": figure_over_lambda(*by_lambda),
-    }

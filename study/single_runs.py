@@ -57,31 +57,6 @@ def smooth(losses: pd.Series) -> pd.Series:
 # --- how much an accuracy jumps, and how much of that repeats with the epoch (task 2e) ---------
 
 
-def middle_epochs(accuracy: Mapping[int, float], steps_per_epoch: int) -> pd.Series:
-    """Cut epochs 3 to 9, counted from 0, out of a history."""
-    first, end = FIRST_EPOCH * steps_per_epoch, (LAST_EPOCH + 1) * steps_per_epoch
-    return pd.Series(accuracy, dtype=float).loc[first : end - 1]
-
-
-def mean_absolute_change(accuracy: Mapping[int, float], steps_per_epoch: int) -> float:
-    """Measure how much an accuracy jumps from one validation to the next.
-
-    Parameters
-    ----------
-    accuracy : mapping of step to float
-        A history with several validations in each epoch.
-    steps_per_epoch : int > 0
-
-    Returns
-    -------
-    float
-        The mean of ``|change|`` in epochs 3 to 9, counted from 0: later than the steep rise at the
-        start, and early enough for almost every run to get there. NaN for fewer than two
-        validations.
-    """
-    return float(middle_epochs(accuracy, steps_per_epoch).diff().dropna().abs().mean())
-
-
 def dip_depths(accuracy: Mapping[int, float] | pd.Series) -> pd.Series:
     """Measure at each validation how far an accuracy lies below the mean of its two neighbours.
 
@@ -97,11 +72,6 @@ def dip_depths(accuracy: Mapping[int, float] | pd.Series) -> pd.Series:
     """
     values = pd.Series(accuracy, dtype=float)
     return ((values.shift(1) + values.shift(-1)) / 2 - values).dropna()
-
-
-def deepest_dip(accuracy: Mapping[int, float], steps_per_epoch: int) -> float:
-    """Find the deepest dip in epochs 3 to 9; NaN if there are fewer than three validations."""
-    return float(dip_depths(middle_epochs(accuracy, steps_per_epoch)).max())
 
 
 def epoch_periodicity(accuracy: Mapping[int, float], steps_per_epoch: int) -> float:
@@ -144,13 +114,29 @@ def epoch_periodicity(accuracy: Mapping[int, float], steps_per_epoch: int) -> fl
     return 1 - variance_around(np.hstack([trend, phases])) / around_trend
 
 
-def fluctuations(trainer: BaseTrainer) -> dict[str, float]:
-    """Measure the fluctuation of a run's validation accuracy in all three ways."""
-    history = trainer.val_history["accuracy"], trainer.batches_per_epoch
+def fluctuations(accuracy: Mapping[int, float], steps_per_epoch: int) -> dict[str, float]:
+    """Measure how much an accuracy jumps, in three ways.
+
+    Parameters
+    ----------
+    accuracy : mapping of step to float
+        A history with several validations in each epoch.
+    steps_per_epoch : int > 0
+
+    Returns
+    -------
+    dict of str to float
+        "deepest_dip", and "mean_change", the mean of ``|change|`` from one validation to the next,
+        in epochs 3 to 9, counted from 0: later than the steep rise at the start, and early enough
+        for almost every run to get there. "periodicity" of all epochs from 3 on, see
+        `epoch_periodicity`. NaN for too few validations.
+    """
+    first, end = FIRST_EPOCH * steps_per_epoch, (LAST_EPOCH + 1) * steps_per_epoch
+    middle = pd.Series(accuracy, dtype=float).loc[first : end - 1]
     return {
-        "deepest_dip": deepest_dip(*history),
-        "mean_change": mean_absolute_change(*history),
-        "periodicity": epoch_periodicity(*history),
+        "deepest_dip": float(dip_depths(middle).max()),
+        "mean_change": float(middle.diff().dropna().abs().mean()),
+        "periodicity": epoch_periodicity(accuracy, steps_per_epoch),
     }
 
 
@@ -184,12 +170,17 @@ def of_target(data: Data, target: int) -> Data:
     return X, Y, X_val[chosen], Y_val[chosen]
 
 
+def reordered(data: Data, order: NDArray) -> Data:
+    """Put the training images in another order."""
+    X, Y, X_val, Y_val = data
+    return X[order], Y[order], X_val, Y_val
+
+
 def exchanged(data: Data, here: NDArray, there: NDArray) -> Data:
     """Let training images exchange their places in the file: each of `here` with one of `there`."""
-    X, Y, X_val, Y_val = data
-    order = np.arange(len(X))
+    order = np.arange(len(data[0]))
     order[here], order[there] = there, here
-    return X[order], Y[order], X_val, Y_val
+    return reordered(data, order)
 
 
 def dip_experiments(

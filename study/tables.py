@@ -19,6 +19,7 @@ from task4 import squared_norm
 from trainer import BaseTrainer
 
 DEEP_DIP = 0.01
+ACCURACIES = ("train_accuracy", "val_accuracy")
 # What readers call a quantity. The last word says how its numbers are written (`plots.display`).
 HEADINGS = {
     "train_loss": "training loss",
@@ -99,11 +100,8 @@ def kept_and_last(trainer: BaseTrainer) -> pd.DataFrame:
     """Tabulate the validations at the step that was kept and at the end of a run."""
     losses, length = trainer.val_history["loss"], trainer.batches_per_epoch
     steps = {"the lowest loss": min(losses, key=losses.__getitem__), trainer.ended: max(losses)}
-    rows = {
-        name: {"step": step, "epoch": step // length, "val_loss": losses[step]}
-        for name, step in steps.items()
-    }
-    return tabulate("validation", rows, "step", "epoch", "val_loss")
+    rows = [(name, step, step // length, losses[step]) for name, step in steps.items()]
+    return pd.DataFrame(rows, columns=["validation", "step", "epoch", "validation loss"])
 
 
 def deep_dips(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
@@ -153,11 +151,9 @@ def halves(trainer: BaseTrainer) -> pd.DataFrame:
     history = single_runs.history_of(trainer)
     middle = min(history.index, key=lambda step: abs(step - trainer.stop_step / 2))
     steps = {"half time": middle, "its end": trainer.stop_step}
-    rows = {
-        name: {"step": step, **history.loc[:step].tail(10).mean()} for name, step in steps.items()
-    }
-    accuracies = ("train_accuracy", "val_accuracy", "gap")
-    return tabulate("the run at", rows, "step", *accuracies, "val_loss")
+    means = {step: history.loc[:step].tail(10).mean() for step in steps.values()}
+    rows = {name: {"step": step, **means[step]} for name, step in steps.items()}
+    return tabulate("the run at", rows, "step", *ACCURACIES, "gap", "val_loss")
 
 
 def template_measures(
@@ -191,7 +187,7 @@ def accuracies(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
         trainer.name: {**summary(trainer), "norm": number(squared_norm(trainer.model.w), "#.3g")}
         for trainer in trainers
     }
-    return tabulate("run", rows, "train_accuracy", "val_accuracy", "gap", "norm", "stop_step")
+    return tabulate("run", rows, *ACCURACIES, "gap", "norm", "stop_step")
 
 
 # --- of the stored evidence ------------------------------------------------------------------
@@ -234,10 +230,11 @@ def orders(trainer: BaseTrainer) -> pd.DataFrame:
     trainer : LogisticTrainer
         The report's run without shuffling, in the order of the file.
     """
-    of_file = summary(trainer) | single_runs.fluctuations(trainer)
+    history = trainer.val_history["accuracy"], trainer.batches_per_epoch
+    of_file = summary(trainer) | single_runs.fluctuations(*history)
     runs = evidence.read_table("runs").set_index(["configuration", "block", "seed"])
     jumps, rows = ("periodicity", "mean_change", "deepest_dip"), []
-    for name in (*jumps, "stop_step", "train_accuracy", "val_accuracy"):
+    for name in (*jumps, "stop_step", *ACCURACIES):
         fixed, shuffled = runs[name][UNSHUFFLED], runs[name][SHUFFLED]
         change = (shuffled - fixed).dropna()
         estimate = np.array([change.mean(), *statistics.seed_interval(change)])
@@ -258,8 +255,8 @@ def minimum_and_end() -> pd.DataFrame:
     medians = history.rolling(window, center=True).median().dropna()
     steps = {"minimum": medians.val_loss.idxmin(), "end": medians.index[-1]}
     rows = {name: {"around step": step, **medians.loc[step]} for name, step in steps.items()}
-    losses, accuracies = ("train_loss", "val_loss"), ("train_accuracy", "val_accuracy", "gap")
-    return tabulate("continued run", rows, "around step", *losses, *accuracies)
+    columns = ("around step", "train_loss", "val_loss", *ACCURACIES, "gap")
+    return tabulate("continued run", rows, *columns)
 
 
 def against_no_penalty() -> pd.DataFrame:
@@ -282,15 +279,11 @@ def against_no_penalty() -> pd.DataFrame:
 def trained_to_the_end(lambdas: Iterable[float]) -> pd.DataFrame:
     """Tabulate models without a penalty, early-stopped and trained on, and some minima of J."""
     continued = evidence.read_table("continued").set_index("configuration")
-    optima = evidence.optima()
-    rows = {
-        "λ = 0, stopped early": evidence.early_stopped().loc[0],
-        "λ = 0, trained on": continued.loc[UNPENALISED],
-    }
+    early, optima = evidence.early_stopped(), evidence.optima()
+    rows = {"λ = 0, stopped early": early.loc[0], "λ = 0, trained on": continued.loc[UNPENALISED]}
     for value in lambdas:
         rows[f"minimum of J, λ = {number(value, 'g').removeprefix('1 × ')}"] = optima.loc[value]
-    accuracies = ("train_accuracy", "val_accuracy", "held_out_accuracy")
-    return tabulate("model", rows, *accuracies, "val_loss")
+    return tabulate("model", rows, *ACCURACIES, "held_out_accuracy", "val_loss")
 
 
 def averaged_weights(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:

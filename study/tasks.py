@@ -25,12 +25,13 @@ import task2
 import task3
 from numerics.arguments import Floats
 from numerics.evaluation import evaluate
-from study.single_runs import class_mean_correlation, fluctuations, history_of, roughness
+from study import single_runs
+from study.single_runs import fluctuations, history_of, reordered
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, one_hot_encode
 from task4 import LAMBDAS, squared_norm
 from trainer import BaseTrainer
-from utils import EPOCHS, NUM_TRAIN, Data
+from utils import EPOCHS, NUM_TRAIN, PATIENCE, Data
 
 ROOT = Path(__file__).resolve().parents[1]
 # They talk and draw, and decide no result.
@@ -83,18 +84,16 @@ def fingerprint() -> str:
     -------
     str
         A SHA-256 of NumPy's version, of every module that this one imports directly or indirectly,
-        and of all images and labels.
+        and of the checksums that the images and labels must have.
     """
     finder = ModuleFinder([str(ROOT)])
     finder.run_script(__file__)
     checksum = hashlib.sha256(np.__version__.encode())
+    checksum.update((ROOT / "mnist" / "SHA256SUMS").read_bytes())
     for name, module in sorted(finder.modules.items()):
         file = getattr(module, "__file__", None)
         if file and name.partition(".")[0] not in WITHOUT_EFFECT:
             checksum.update(Path(file).read_bytes())
-    for split in ("train", "t10k"):
-        for array in mnist.load_split(split):
-            checksum.update(array.tobytes())
     return checksum.hexdigest()
 
 
@@ -120,18 +119,14 @@ def split_images(model: str, block: int) -> tuple[Data, Images]:
 
 def make_trainer(task: Task, data: Data) -> BaseTrainer:
     """Make the trainer of a task; without early stopping if it is a continued one."""
-    patience = 10**9 if task.kind == "continued" else 10
-    settings: dict[str, Any] = {"patience": patience, "seed": task.seed}
+    patience = 10**9 if task.kind == "continued" else PATIENCE
+    settings: Any = {"patience": patience, "seed": task.seed}
     if task.configuration in LAMBDA_OF:
-        settings["l2_reg_lambda"] = LAMBDA_OF[task.configuration]
-        return task3.make_trainer(data, **settings)
-    shuffle = task.configuration == SHUFFLED
+        return task3.make_trainer(data, l2_reg_lambda=LAMBDA_OF[task.configuration], **settings)
     # The continued run without shuffling is that of the report, in the order of the file.
-    if not shuffle and task.kind == "run":
-        X, Y, X_val, Y_val = data
-        order = np.random.default_rng(task.seed).permutation(len(X))
-        data = X[order], Y[order], X_val, Y_val
-    return task2.make_trainer(data, shuffle=shuffle, **settings)
+    if task.configuration == UNSHUFFLED and task.kind == "run":
+        data = reordered(data, np.random.default_rng(task.seed).permutation(len(data[0])))
+    return task2.make_trainer(data, shuffle=task.configuration == SHUFFLED, **settings)
 
 
 def compute(task: Task, expected_fingerprint: str) -> Result:
@@ -163,7 +158,7 @@ def compute(task: Task, expected_fingerprint: str) -> Result:
         trainer.train(task.epochs)
         result: Result = {"stop_step": trainer.stop_step, "best_step": trainer.best_step}
         if model == "logistic":
-            result |= fluctuations(trainer)
+            result |= fluctuations(trainer.val_history["accuracy"], trainer.batches_per_epoch)
         if task.kind == "continued":
             history = history_of(trainer).reset_index()
             result |= {f"history_{name}": column.to_numpy() for name, column in history.items()}
@@ -185,8 +180,8 @@ def score_all(trainer: BaseTrainer, held_out: Images) -> Result:
         result[f"{part}_accuracy"] = trainer.accuracy(Y, outputs)
         result[f"{part}_right"] = classes(outputs) == classes(Y)
     if trainer.Y_train.shape[1] > 1:
-        result["roughness"] = roughness(trainer.model.w[:-1].T)
-        result["correlation"] = class_mean_correlation(trainer.model.w, *train)
+        result["roughness"] = single_runs.roughness(trainer.model.w[:-1].T)
+        result["correlation"] = single_runs.class_mean_correlation(trainer.model.w, *train)
     return result | {"norm": squared_norm(trainer.model.w)}
 
 

@@ -449,7 +449,7 @@ def letters(text):
 
 @pytest.fixture(scope="module")
 def the_report(tmp_path_factory):
-    """PDF and page of report.ipynb, from its stored outputs, and the PDF's pages as pictures."""
+    """PDF and page of report.ipynb, from its stored outputs; the pages as text and pictures."""
     folder, pictures = tmp_path_factory.mktemp("whole"), []
 
     class WithPictures(TypstPDFExporter):
@@ -464,17 +464,18 @@ def the_report(tmp_path_factory):
         assert main([str(REPORT), "--no-execute", "--output-dir", str(folder)]) == 0
     assert (folder / "report.html").stat().st_size < 3e6
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
-    return pypdf.PdfReader(folder / "report.pdf"), page, pictures
+    pdf = pypdf.PdfReader(folder / "report.pdf")
+    return pdf, page, page_texts(pdf), pictures
 
 
 def test_the_stored_pdf_is_the_export_of_the_notebook(the_report):
-    pdf, _, _ = the_report
+    _, _, texts, _ = the_report
     kept = pypdf.PdfReader(ROOT / "docs" / "report.pdf")
-    assert page_texts(kept) == page_texts(pdf)
+    assert page_texts(kept) == texts
 
 
 def test_the_report_has_at_most_11_pages_and_its_answers_are_on_the_first_8(the_report):
-    texts = page_texts(the_report[0])
+    _, _, texts, _ = the_report
     assert len(texts) <= 11
     last_answer = next(n for n, text in enumerate(texts, start=1) if "Task 4e)" in text)
     beyond = next(n for n, text in enumerate(texts, start=1) if "Beyond the questions" in text)
@@ -483,7 +484,7 @@ def test_the_report_has_at_most_11_pages_and_its_answers_are_on_the_first_8(the_
 
 def test_on_paper_heading_answer_figure_and_text_of_a_task_are_together(the_report):
     """On one page, or the text goes on at the top of the next one."""
-    texts = page_texts(the_report[0])
+    _, _, texts, _ = the_report
     notebook = nbformat.read(REPORT, as_version=4)
     heading = page = None
     for cell in notebook.cells:
@@ -530,7 +531,7 @@ def test_nbconvert_makes_the_same_bytes_at_another_time(tmp_path):
 
 
 def test_the_report_itself_is_exported_whole(the_report):
-    pdf, page, _ = the_report
+    pdf, page, sheets, _ = the_report
     nb = nbformat.read(REPORT, as_version=4)
     sources = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
     texts = [output.get("metadata", {}) for cell in nb.cells for output in cell.get("outputs", [])]
@@ -539,7 +540,7 @@ def test_the_report_itself_is_exported_whole(the_report):
     headings = re.findall(r"^#+ (.+)$", "\n".join(sources), flags=re.MULTILINE)
     assert len(headings) > 15
     assert len(captions) >= 8
-    for document in ("".join(sheet.extract_text() for sheet in pdf.pages), page.text):
+    for document in ("".join(sheets), page.text):
         # Formulas in captions become other characters, so only the words are looked for.
         found = letters(document)
         for text in headings + captions:

@@ -9,7 +9,7 @@ from matplotlib.colors import same_color
 
 from output.numbers import number
 from plots import TRAINING, VALIDATION
-from study import evidence, figures
+from study import figures
 from study.single_runs import smooth
 
 
@@ -162,10 +162,3 @@ def test_the_lines_over_lambda_are_named(early_and_optima):
     }
     colors = [handle.get_color() for handle in legend.legend_handles[:2]]
     assert colors == [VALIDATION, TRAINING]
-
-
-def test_the_figures_of_the_stored_evidence_are_of_the_unpenalised_run_of_seed_0():
-    drawn = figures.draw(evidence.FOLDER)
-    assert set(drawn) == {"study_continued.png", "study_over_lambda.png"}
-    (axes,) = drawn["study_continued.png"].axes
-    assert {"kept, step 8029", "early stop, step 8339"} < set(beside(axes))
