@@ -9,7 +9,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # An IDE runs the file, not the module.
 
 import cli
-from cli import POSITIVE_INT
 from output.files import check_folder
 from study import evidence
 from study.engine import compute_all
@@ -19,10 +18,10 @@ from utils import EPOCHS
 SEEDS = 20
 OTHER_OUTPUT = Path("study-evidence")
 OPTIONS: cli.Options = {
-    "--seeds": {"type": POSITIVE_INT, "default": SEEDS, "help": "runs each"},
-    "--epochs": {"type": POSITIVE_INT, "default": EPOCHS, "help": "the most epochs of a run"},
+    "--seeds": {"type": cli.POSITIVE_INT, "default": SEEDS, "help": "runs each"},
+    "--epochs": {"type": cli.POSITIVE_INT, "default": EPOCHS, "help": "the most epochs of a run"},
     "--output": {"type": Path, "metavar": "DIR", "help": "folder for the tables (see below)"},
-    "--jobs": {"type": POSITIVE_INT, "help": "processes here (default: one for each core)"},
+    "--jobs": {"type": cli.POSITIVE_INT, "help": "processes here (default: one for each core)"},
     "--scheduler": {"metavar": "ADDRESS", "help": "use the workers of this Dask cluster instead"},
     "--cache": {"type": Path, "default": ".study_cache", "metavar": "DIR", "help": "for results"},
     "--quiet": cli.DATA_OPTIONS["--quiet"],

@@ -135,9 +135,7 @@ def compute_all(
                         np.savez(path, allow_pickle=False, **result)
                 except Exception as error:
                     with tqdm.external_write_mode(file=sys.stderr):
-                        of_task = f"block {task.block}, seed {task.seed}"
-                        problem = f"{type(error).__name__}: {error}"
-                        cli.fail(f"{task.kind} {task.configuration}, {of_task}: {problem}")
+                        cli.fail(f"{task}: {type(error).__name__}: {error}")
                 future.release()
                 bar.update()
     results = {}

@@ -69,10 +69,8 @@ def pigeonhole(
     # Most images are alike: all runs have them right. How often each kind is drawn is enough.
     kinds, counts = np.unique(table, axis=1, return_counts=True)
     rows = rng.multinomial(R, np.full(R, 1 / R), size=num_resamples) / R
-    means = np.empty(num_resamples)
-    for i, weights in enumerate(rows):
-        means[i] = (weights @ kinds) @ rng.multinomial(C, counts / C) / C
-    return means
+    means = [(weights @ kinds) @ rng.multinomial(C, counts / C) / C for weights in rows]
+    return np.array(means)
 
 
 def interval(resampled: NDArray[np.floating]) -> tuple[float, float]:

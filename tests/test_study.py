@@ -186,11 +186,11 @@ def test_task_that_fails_and_worker_that_dies_are_named_and_the_others_go_on(
     assert results == {TINY[0]: {"norm": 1.5}}
     err = capsys.readouterr().err.splitlines()
     assert len(err) == 2
-    assert any(
-        "error: run logistic shuffled, block 0, seed 1: KilledWorker: Attempted to " in e
-        for e in err
-    )
-    assert any("run logistic unshuffled, block 0, seed 0: FloatingPointError: ov" in e for e in err)
+    for task, problem in (
+        (TINY[1], "KilledWorker: Attempted to "),
+        (TINY[2], "FloatingPointError: overflow at step 3"),
+    ):
+        assert any(f"error: {task}: {problem}" in line for line in err)
 
 
 def test_scheduler_that_does_not_answer_is_an_error(monkeypatch, tmp_path):

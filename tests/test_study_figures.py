@@ -136,7 +136,8 @@ def test_losses_and_accuracies_over_lambda_are_those_of_the_tables(
 
 def test_accuracy_comes_first_and_half_a_point_of_it_can_be_seen(early_and_optima):
     figure = figures.figure_over_lambda(*early_and_optima)
-    whole, closer, _ = figure.axes
+    whole, closer, loss = figure.axes
+    assert loss.get_yticks().tolist() == [0.1, 0.2, 0.3, 0.5, 1]
     assert panels(figure, "accuracy") == [whole, closer]
     assert closer.get_xlim() == pytest.approx((8e-6, 0.04))
     bottom, top = closer.get_ylim()

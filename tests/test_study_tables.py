@@ -93,10 +93,8 @@ def test_deep_dips_are_found_with_their_batch_and_distance(run):
 
 def test_accuracies_around_a_batch():
     table = by_name(tables.around_batch({"twos": np.array([0.9, 0.8, 0.7])}, 2))
-    assert table.loc["twos"].to_dict() == {
-        "after batch 1, accuracy": 0.8,
-        "after batch 2, accuracy": 0.7,
-    }
+    row = table.loc["twos"].to_dict()
+    assert list(row.items()) == [("after batch 1, accuracy", 0.8), ("after batch 2, accuracy", 0.7)]
 
 
 def test_depths_are_points_from_the_median_of_the_batches():
@@ -213,18 +211,18 @@ def test_models_trained_to_the_end_are_those_of_the_evidence():
 
 
 def test_averaged_weights_are_compared_with_the_single_ones(full_data, rng):
-    trainers = [task3.make_trainer(full_data, l2_reg_lambda=value) for value in (0.0, 1.0)]
+    trainers = [task3.make_trainer(full_data, l2_reg_lambda=value) for value in (0.0, 0.1)]
     w = trainers[1].model.w = rng.normal(scale=0.05, size=(785, 10))
     table = by_name(tables.averaged_weights(trainers))
-    stored = evidence.read_table("averaged").set_index("configuration").loc["softmax lambda=1"]
-    row = table.loc["λ = 1"]
+    stored = evidence.read_table("averaged").set_index("configuration").loc["softmax lambda=0.1"]
+    row = table.loc["λ = 0.1"]
     gain = 100 * (stored.held_out_accuracy - stored.single_held_out_accuracy)
     assert row["gain, points"] == pytest.approx(gain)
     X, Y = full_data[:2]
     cost = scipy.special.logsumexp(X @ w, axis=1).mean() - np.mean(np.sum(Y * (X @ w), axis=1))
-    above = (cost + np.sum(w**2)) / evidence.optima().cost[1.0] - 1
+    above = (cost + 0.1 * np.sum(w**2)) / evidence.optima().cost[0.1] - 1
     assert row["J over its minimum"] == number(above, "+.1%")
-    mean = (stored.train_loss + stored.norm) / evidence.optima().cost[1.0] - 1
+    mean = (stored.train_loss + 0.1 * stored.norm) / evidence.optima().cost[0.1] - 1
     assert row["J of their mean"] == number(mean, "+.1%")
     assert table.loc["λ = 0", "J over its minimum"] == "–"
 
