@@ -74,8 +74,8 @@ def dask_client(where: int | str | None) -> Iterator[Client]:
                     raise OSError(f"no shared memory in /dev/shm: {error.strerror}") from error
                 environment = {"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}
                 # Windows has no such signals.
-                calm = ctrl_c_blocked() if os.name == "posix" else contextlib.nullcontext()
-                with dask.config.set(environment), calm:
+                blocked = ctrl_c_blocked() if os.name == "posix" else contextlib.nullcontext()
+                with dask.config.set(environment), blocked:
                     cluster = LocalCluster(where, threads_per_worker=1, dashboard_address=":0")
                     stack.enter_context(cluster)
                 where = cluster.scheduler_address

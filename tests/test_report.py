@@ -569,6 +569,13 @@ def test_text_in_any_script_that_the_system_has_a_font_for_is_printed(
     assert capsys.readouterr().err == ""
 
 
+def test_fonts_of_the_system_are_not_asked_for_what_is_there(monkeypatch):
+    asked, compile_ = [], typst.compile
+    monkeypatch.setattr(typst, "compile", lambda *a, **k: asked.append(k) or compile_(*a, **k))
+    to_pdf(notebook())
+    assert [options["ignore_system_fonts"] for options in asked] == [True]
+
+
 def test_characters_without_a_font_are_named_and_the_rest_is_printed(capsys, monkeypatch):
     compile_ = typst.compile
     only_its_own = {"ignore_system_fonts": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 import signal
@@ -63,6 +64,24 @@ def test_unshuffled_runs_take_one_order_of_the_images_and_differ_by_seed(binary_
         np.testing.assert_array_equal(trainer.X_train[order], X_train[of_file])
         np.testing.assert_array_equal(trainer.Y_train[order], Y_train[of_file])
     assert not np.array_equal(trainers[0].X_train, trainers[1].X_train)
+
+
+def test_the_continued_run_without_shuffling_and_patience_is_in_the_order_of_the_file(binary_data):
+    trainer = tasks.make_trainer(Task("continued", UNSHUFFLED, 0, 0, 1), binary_data)
+    assert trainer.X_train is binary_data[0]
+    assert trainer.patience > 10**6
+
+
+def test_the_tasks_of_the_study_are_those_of_the_stored_evidence():
+    stored = set()
+    for kind, name in evidence.TABLES.items():
+        table = evidence.read_table(name)
+        stored |= set(zip(itertools.repeat(kind), table.configuration, table.seed, table.block))
+    found = tasks.tasks_of_study(20, 500)
+    assert len(found) == len(stored)
+    assert {task[:4] for task in found} == stored
+    assert {task.epochs for task in found if task.kind == "continued"} == {400}
+    assert {task.epochs for task in tasks.tasks_of_study(1, 3) if task.kind != "optimum"} == {3}
 
 
 def test_runs_of_one_seed_begin_with_the_same_batch(binary_data):
@@ -322,6 +341,18 @@ def test_each_model_is_compared_with_its_references(rng):
                                (row["reference_kind"], row["reference"]))
         )  # fmt: skip
         assert row["mean"] == pytest.approx(np.mean(ours) - np.mean(others))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [(["--jobs", "3"], 3), (["--scheduler", "tcp://x:1"], "tcp://x:1"), ([], None)],
+)
+def test_the_command_line_says_where_to_compute(monkeypatch, tmp_path, arguments, where):
+    called = []
+    monkeypatch.setattr(command_line, "compute_all", lambda *given: called.append(given) or {})
+    monkeypatch.chdir(tmp_path)
+    assert command_line.main([*arguments, "--seeds", "2", "--cache", "kept"]) == 2
+    assert called == [(tasks.tasks_of_study(2, 500), Path("kept"), where, False)]
 
 
 @pytest.mark.parametrize(
