@@ -19,12 +19,11 @@ import os
 import re
 import sys
 import tempfile
-from base64 import b64decode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
-import nbformat
 import pypandoc
 import typst
 from nbconvert.exporters import MarkdownExporter
@@ -49,18 +48,11 @@ MARKDOWN = (
 # What Typst says, in PDF/UA, of a character for which there is no font.
 MISSING_CHARACTER = re.compile(r'the text `"(.+?)"` could not be displayed')
 CAPTION_KEYS = ("figure_number", "figure_caption", "figure_alt")
-IMAGES = {"image/svg+xml": ".svg", "image/png": ".png", "image/jpeg": ".jpg"}
-TITLE_BLOCK = "title-block"
+SVG = "image/svg+xml"
 
 
 class ExportError(ConversionException, ValueError):
     """The report cannot be made. The message is one line for the person who asked for it."""
-
-
-def one_line(text: object, limit: int = 400) -> str:
-    """Put a text on one line, cut off where it is too long."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 class FigurePreprocessor(Preprocessor):
@@ -95,46 +87,29 @@ class FigurePreprocessor(Preprocessor):
         ExportError
             If a figure has no caption, a caption no figure, or the cell ended in an error.
         """
-        if cell.cell_type == "code":
-            try:
-                cell.outputs = list(self._outputs(cell.outputs, resources))
-            except ExportError as error:
-                raise ExportError(f"cell {index + 1}: {error}") from None
-        elif TITLE_BLOCK in cell.metadata.get("tags", []):
-            cell.source = f"::: {TITLE_BLOCK}\n{cell.source}\n:::"
-        return cell, resources
-
-    def _outputs(
-        self, outputs: list[NotebookNode], resources: dict[str, Any]
-    ) -> Iterator[NotebookNode]:
-        files = resources.setdefault("outputs", {})
-        shown = iter([output for output in outputs if output.output_type != "stream"])
+        if "title-block" in cell.metadata.get("tags", []):
+            cell.source = f"::: title-block\n{cell.source}\n:::"
+        where, files = f"cell {index + 1}", resources.setdefault("outputs", {})
+        shown = iter([each for each in cell.get("outputs", []) if each.output_type != "stream"])
+        cell.outputs = []
         for output in shown:
             if output.output_type == "error":
-                raise ExportError(f"its stored output is an error: {output.ename}")
+                raise ExportError(f"{where}: its stored output is an error: {output.ename}")
             if TRY_IT in output.data:
                 resources["appendix"] = try_it_html(output.data[TRY_IT])
                 continue
-            kind = next((kind for kind in IMAGES if kind in output.data), None)
-            if kind is None and "figure_caption" not in output.metadata:
-                yield output
-                continue
-            texts = next(shown, NotebookNode()).get("metadata", {}) if kind else {}
-            number, caption, alt = (
-                " ".join(str(texts.get(key, "")).split()) for key in CAPTION_KEYS
-            )
-            if not (kind and number and caption and alt):
-                raise ExportError(f"a figure needs, right after it, its {', '.join(CAPTION_KEYS)}")
-            name = f"figure-{len(files) + 1}{IMAGES[kind]}"
-            data = output.data[kind]
-            files[name] = data.encode() if kind == "image/svg+xml" else b64decode(data)
-            quoted = alt.replace("\\", "\\\\").replace('"', '\\"')
-            yield _markdown(f'![**Figure {number}.** {caption}]({name}){{alt="{quoted}"}}')
-
-
-def _markdown(text: str) -> NotebookNode:
-    output: NotebookNode = nbformat.v4.new_output("display_data", {"text/markdown": text})
-    return output
+            if any(kind.startswith("image/") for kind in output.data):
+                texts = next(shown, NotebookNode()).get("metadata", {})
+                if SVG not in output.data or not all(texts.get(key) for key in CAPTION_KEYS):
+                    raise ExportError(f"{where}: a figure needs a caption: show it by show_figure")
+                number, caption, alt = (texts[key] for key in CAPTION_KEYS)
+                file = f"figure-{len(files) + 1}.svg"
+                files[file] = output.data[SVG]
+                quoted = alt.replace("\\", "\\\\").replace('"', '\\"')
+                markdown = f'![**Figure {number}.** {caption}]({file}){{alt="{quoted}"}}'
+                output.data = {"text/markdown": markdown}
+            cell.outputs.append(output)
+        return cell, resources
 
 
 class PandocExporter(MarkdownExporter):
@@ -144,11 +119,8 @@ class PandocExporter(MarkdownExporter):
     ----------
     writer : str
         What pandoc is to write.
-    options : list of str
+    options : sequence of str
         Further options of pandoc.
-    finish : callable
-        ``finish(document, folder)`` makes the result of what pandoc has written; the figures are
-        in the folder.
     """
 
     # file_extension is that of the document; the template is that of Markdown.
@@ -158,15 +130,12 @@ class PandocExporter(MarkdownExporter):
 
     writer: str
     options: Sequence[str]
-    finish: Callable[[str, Path], Any]
 
     @property
     def default_config(self) -> Config:
         """Settings of nbconvert: `FigurePreprocessor` takes out the figures, text goes first."""
-        config = Config()
-        config.ExtractOutputPreprocessor.enabled = False
-        config.NbConvertBase.display_data_priority = ["text/markdown", "text/latex", "text/plain"]
-        return config
+        kinds = ["text/markdown", "text/latex", "text/plain"]
+        return Config(NbConvertBase={"display_data_priority": kinds})
 
     def from_notebook_node(
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **kw: Any
@@ -192,18 +161,15 @@ class PandocExporter(MarkdownExporter):
             If a figure has no caption, or a formula or an image cannot be set.
         """
         markdown, resources = super().from_notebook_node(nb, resources)
-        given = nb.metadata
-        title = given.get("title") or resources["metadata"].get("name", "Report")
-        metadata = [("title", title), ("subtitle", given.get("subtitle")), ("lang", "en")]
-        metadata += [
-            ("author", author["name"] if isinstance(author, dict) else author)
-            for author in given.get("authors", [])
-        ]
-        metadata += [("occasion", given.get(key)) for key in ("course", "date")]
+        # The first heading becomes the title, if there is one.
+        title = resources["metadata"].get("name", "Report")
+        metadata = [("title", title), ("subtitle", nb.metadata.get("subtitle")), ("lang", "en")]
+        metadata += [("author", author["name"]) for author in nb.metadata.get("authors", [])]
+        metadata += [("occasion", nb.metadata.get(key)) for key in ("course", "date")]
         with tempfile.TemporaryDirectory(prefix="report-") as name:
             folder = Path(name)
             for file, data in resources.pop("outputs", {}).items():
-                (folder / file).write_bytes(data)
+                (folder / file).write_text(data, encoding="utf-8")
             appendix = folder / "appendix.html"
             appendix.write_text(resources.pop("appendix", ""), encoding="utf-8")
             options = [
@@ -222,9 +188,12 @@ class PandocExporter(MarkdownExporter):
             try:
                 document = pypandoc.convert_text(markdown, self.writer, MARKDOWN, options)
             except RuntimeError as error:
-                complaint = str(error).partition("during conversion: ")[2] or error
-                raise ExportError(f"pandoc: {one_line(complaint)}") from error
+                raise ExportError(shorten(str(error), 400)) from error
             return self.finish(document, folder), resources
+
+    def finish(self, document: str, folder: Path) -> str | bytes:
+        """Make the result of what pandoc has written; the figures are in the folder."""
+        return document
 
 
 class TypstPDFExporter(PandocExporter):
@@ -241,29 +210,24 @@ class TypstPDFExporter(PandocExporter):
     )
 
     def finish(self, document: str, folder: Path) -> bytes:
-        """Let Typst set what pandoc has written."""
-        main = folder / "main.typ"
-        main.write_text(document, encoding="utf-8")
-        return self.compile(main)
-
-    def compile(self, main: Path) -> bytes:
         """Let Typst make a PDF that is accessible (PDF/UA), if there are fonts for all characters.
 
         The fonts that come with Typst set the same pages on every machine; those of the system are
         asked for what is missing there. Raises an `ExportError` with Typst's diagnostic.
         """
-        accessible: dict[str, Any] = {"root": main.parent, "pdf_standards": "ua-1"}
-        try:
-            return typst.compile(main, ignore_system_fonts=True, **accessible)
-        except typst.TypstError as error:
-            if not MISSING_CHARACTER.search(error.diagnostic):
-                raise ExportError(f"Typst: {one_line(error.diagnostic or error)}") from error
-        try:
-            return typst.compile(main, **accessible)
-        except typst.TypstError as error:
-            missing = "".join(dict.fromkeys(MISSING_CHARACTER.findall(error.diagnostic)))
-        print(f"warning: no font here has the characters {missing}", file=sys.stderr)
-        return typst.compile(main, root=main.parent)
+        main = folder / "main.typ"
+        main.write_text(document, encoding="utf-8")
+        accessible: Any = {"root": folder, "pdf_standards": "ua-1"}
+        for only_its_own in (True, False):
+            try:
+                return typst.compile(main, ignore_system_fonts=only_its_own, **accessible)
+            except typst.TypstError as error:
+                missing = MISSING_CHARACTER.findall(error.diagnostic)
+                if not missing:
+                    raise ExportError(f"Typst: {shorten(error.diagnostic, 400)}") from error
+        characters = "".join(dict.fromkeys(missing))
+        print(f"warning: no font here has the characters {characters}", file=sys.stderr)
+        return typst.compile(main, root=folder)
 
 
 class StandaloneHTMLExporter(PandocExporter):
@@ -281,7 +245,3 @@ class StandaloneHTMLExporter(PandocExporter):
         "--css={}/report.css",
         "--lua-filter={}/screen.lua",
     )
-
-    def finish(self, document: str, folder: Path) -> str:
-        """Make what pandoc has written accessible: a heading without words is none."""
-        return re.sub("<th\\b([^>]*)></th>", r"<td\1></td>", document)

@@ -9,27 +9,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # An IDE runs the file, not the module.
 
 import cli
-import mnist
-from cli import POSITIVE_INT
 from output.files import check_folder
-from study import evidence, figures
+from study import evidence
 from study.engine import compute_all
 from study.tasks import tasks_of_study
 from utils import EPOCHS
 
-SEEDS, CONTINUED_EPOCHS = 20, 400
+SEEDS = 20
 OTHER_OUTPUT = Path("study-evidence")
 OPTIONS: cli.Options = {
-    "--seeds": {"type": POSITIVE_INT, "default": SEEDS, "help": "runs each"},
-    "--epochs": {"type": POSITIVE_INT, "default": EPOCHS, "help": "the most epochs of a run"},
-    "--continued-epochs": {
-        "type": POSITIVE_INT,
-        "default": CONTINUED_EPOCHS,
-        "help": "epochs of the runs without early stopping",
-    },
-    "--data-dir": cli.DATA_OPTIONS["--data-dir"],
+    "--seeds": {"type": cli.POSITIVE_INT, "default": SEEDS, "help": "runs each"},
+    "--epochs": {"type": cli.POSITIVE_INT, "default": EPOCHS, "help": "the most epochs of a run"},
     "--output": {"type": Path, "metavar": "DIR", "help": "folder for the tables (see below)"},
-    "--figures": cli.OUTPUT_OPTIONS["--figures"],
+    "--jobs": {"type": cli.POSITIVE_INT, "help": "processes here (default: one for each core)"},
+    "--scheduler": {"metavar": "ADDRESS", "help": "use the workers of this Dask cluster instead"},
     "--cache": {"type": Path, "default": ".study_cache", "metavar": "DIR", "help": "for results"},
     "--quiet": cli.DATA_OPTIONS["--quiet"],
 }
@@ -46,28 +39,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code: 2 if a task failed.
     """
-    parser = cli.Parser(__doc__, OPTIONS, epilog=EPILOG)
-    where = parser.add_mutually_exclusive_group()
-    text = "processes on this machine (default: one for each core)"
-    where.add_argument("--jobs", type=POSITIVE_INT, help=text)
-    where.add_argument("--scheduler", metavar="ADDRESS", help="use the workers of a Dask cluster")
-    args = parser.parse_args(argv)
-    settings = args.seeds, args.epochs, args.continued_epochs, args.data_dir.resolve()
-    is_the_reports = settings == (SEEDS, EPOCHS, CONTINUED_EPOCHS, mnist.DATA_DIR.resolve())
+    args = cli.Parser(__doc__, OPTIONS, epilog=EPILOG).parse_args(argv)
+    is_the_reports = (args.seeds, args.epochs) == (SEEDS, EPOCHS)
     output = args.output or (evidence.FOLDER if is_the_reports else OTHER_OUTPUT)
-    for folder in (output, args.figures, args.cache):
+    for folder in (output, args.cache):
         check_folder(folder)
-    tasks = tasks_of_study(*settings)
-    results = compute_all(tasks, args.cache, args.jobs, args.scheduler, progress=not args.quiet)
-    complete = len(results) == len(tasks)
-    if not complete and output == evidence.FOLDER:
-        cli.fail(f"{len(tasks) - len(results)} of {len(tasks)} tasks failed; {output} is as it was")
+    tasks = tasks_of_study(args.seeds, args.epochs)
+    results = compute_all(tasks, args.cache, args.scheduler or args.jobs, args.quiet)
+    if failed := len(tasks) - len(results):
+        cli.fail(f"{failed} of {len(tasks)} tasks failed; the others are in {args.cache}")
         return cli.EXIT_ERROR
     paths = evidence.write(results, output)
-    paths += cli.save_figures(figures.draw(output) if complete else {}, args)
     if not args.quiet:
         print(*(f"wrote {path}" for path in paths), sep="\n")
-    return 0 if complete else cli.EXIT_ERROR
+    return 0
 
 
 if __name__ == "__main__":

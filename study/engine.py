@@ -9,15 +9,17 @@ import contextlib
 import hashlib
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed import Client, LocalCluster, as_completed
 from tqdm import tqdm
 
 import cli
@@ -43,9 +45,6 @@ def ctrl_c_blocked() -> Iterator[None]:
 
     A terminal sends it to all of them, and only the first one has to deal with it.
     """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
     # It unblocks the signal when it starts, which is otherwise with the first process.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
@@ -56,8 +55,8 @@ def ctrl_c_blocked() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
-    """Connect to a cluster, or start one on this machine.
+def dask_client(where: int | str | None) -> Iterator[Client]:
+    """Connect to the cluster at an address, or start one of some processes on this machine.
 
     Raises
     ------
@@ -68,19 +67,19 @@ def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         try:
-            if scheduler is None:
+            if not isinstance(where, str):
                 try:
                     multiprocessing.Lock()
                 except OSError as error:  # In some containers. Dask would take 89 lines to say so.
                     raise OSError(f"no shared memory in /dev/shm: {error.strerror}") from error
                 environment = {"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}
-                with dask.config.set(environment), ctrl_c_blocked():
-                    cluster = LocalCluster(
-                        n_workers=jobs, threads_per_worker=1, dashboard_address=":0"
-                    )
+                # Windows has no such signals.
+                blocked = ctrl_c_blocked() if os.name == "posix" else contextlib.nullcontext()
+                with dask.config.set(environment), blocked:
+                    cluster = LocalCluster(where, threads_per_worker=1, dashboard_address=":0")
                     stack.enter_context(cluster)
-                scheduler = cluster.scheduler_address
-            client = stack.enter_context(Client(scheduler, timeout=WAIT_SECONDS))
+                where = cluster.scheduler_address
+            client = stack.enter_context(Client(where, timeout=WAIT_SECONDS))
             client.wait_for_workers(1, timeout=WAIT_SECONDS)
             yield client
         except KeyboardInterrupt:
@@ -93,34 +92,12 @@ def dask_client(jobs: int | None, scheduler: str | None) -> Iterator[Client]:
 
 def path_of(task: Task, cache: Path) -> Path:
     """Name the file that keeps the result of a task, for this code, these data and this NumPy."""
-    known = f"{task._replace(data_dir='')} {fingerprint(task.data_dir)}"
+    known = f"{task} {fingerprint()}"
     return cache / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.npz"
 
 
-def recall(task: Task, cache: Path) -> Result | None:
-    """Read the result of a task; None if it is missing or damaged."""
-    path = path_of(task, cache)
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: value[()] for name, value in archive.items()}
-    # NumPy and zipfile report damaged bytes with a dozen classes of exceptions.
-    except Exception:
-        return None
-
-
-def keep(result: Result, task: Task, cache: Path) -> Result:
-    """Write the result of a task, and give it as `recall` will."""
-    with atomic_path(path_of(task, cache)) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **result)
-    return {name: np.asarray(value)[()] for name, value in result.items()}
-
-
 def compute_all(
-    tasks: Sequence[Task],
-    cache: Path,
-    jobs: int | None = None,
-    scheduler: str | None = None,
-    progress: bool = False,
+    tasks: Sequence[Task], cache: Path, where: int | str | None = None, quiet: bool = True
 ) -> dict[Task, Result]:
     """Recall the results that are in the cache; compute, and keep, the others.
 
@@ -131,46 +108,38 @@ def compute_all(
     tasks : sequence of Task
     cache : pathlib.Path
         Folder of results.
-    jobs : int, default=the number of cores
-        How many tasks at once on this machine.
-    scheduler : str, optional
-        Address of a Dask scheduler, such as ``tcp://HOST:8786``, whose workers are to compute them
-        instead. They have to be started in a clone of this repository.
-    progress : bool, default=False
-        Whether to show a progress bar if standard error is a terminal.
+    where : int or str, default=the number of cores
+        How many tasks at once on this machine; or the address of a Dask scheduler, such as
+        ``tcp://HOST:8786``, whose workers were started in a clone of this repository.
+    quiet : bool, default=True
+        Whether not to show a progress bar while standard error is a terminal.
 
     Returns
     -------
     dict of Task to dict
         The results of the tasks that did not fail, in the order of `tasks`.
     """
-    results = {task: result for task in tasks if (result := recall(task, cache)) is not None}
-    missing = [task for task in tasks if task not in results]
+    paths = {task: path_of(task, cache) for task in tasks}
+    missing = [task for task, path in paths.items() if not path.exists()]
     if missing:
         # Tasks differ so much that only all of them together tell the time left: no smoothing.
-        bar = tqdm(
-            total=len(tasks), initial=len(results), smoothing=0, disable=None if progress else True
-        )
-        with bar, dask_client(jobs, scheduler) as client:
-            futures = {
-                client.submit(compute, task, fingerprint(task.data_dir), pure=False): task
-                for task in missing
-            }
+        looks: Any = {"smoothing": 0, "disable": quiet or None}
+        bar = tqdm(total=len(tasks), initial=len(tasks) - len(missing), **looks)
+        with bar, dask_client(where) as client:
+            futures = {client.submit(compute, task, fingerprint()): task for task in missing}
             for future in as_completed(futures):
                 task = futures.pop(future)
                 try:
-                    results[task] = keep(future.result(), task, cache)
+                    result = future.result()
+                    with atomic_path(paths[task]) as path:
+                        np.savez(path, allow_pickle=False, **result)
                 except Exception as error:
                     with tqdm.external_write_mode(file=sys.stderr):
-                        cli.fail(describe(task, error))
+                        cli.fail(f"{task}: {type(error).__name__}: {error}")
                 future.release()
                 bar.update()
-    return {task: results[task] for task in tasks if task in results}
-
-
-def describe(task: Task, error: Exception) -> str:
-    """Say which task failed, and why."""
-    problem = f"{type(error).__name__}: {error}"
-    if isinstance(error, KilledWorker):
-        problem = "the process of its worker died; it was killed, perhaps because memory ran out"
-    return f"{task.kind} {task.configuration}, block {task.block}, seed {task.seed}: {problem}"
+    results = {}
+    for task in filter(lambda task: paths[task].exists(), tasks):
+        with np.load(paths[task]) as archive:
+            results[task] = {name: value[()] for name, value in archive.items()}
+    return results

@@ -19,16 +19,13 @@ from numpy.typing import NDArray
 
 from output.files import atomic_path
 from study.statistics import difference
-from study.tasks import NUM_BLOCKS, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED, Result, Task
+from study.tasks import LAMBDA_OF, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED, Result, Task
 
 FOLDER = Path(__file__).resolve().parent / "evidence"
-TABLES = {
-    "run": "runs",
-    "continued": "continued",
-    "averaged": "averaged",
-    "optimum": "optima",
-}
+TABLES = {"run": "runs", "continued": "continued", "averaged": "averaged", "optimum": "optima"}
 PARTS = ("val", "held_out")
+# The first columns of "differences".
+PLACE = ("kind", "configuration", "reference_kind", "reference", "block", "images", "seeds")
 
 
 def tables(results: Mapping[Task, Result]) -> dict[str, pd.DataFrame]:
@@ -58,42 +55,29 @@ def differences(results: Mapping[Task, Result]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns kind, configuration, reference_kind, reference, block, images, seeds, and those of
-        `study.statistics.Difference`, as fractions of all images.
+        `study.statistics.difference`.
     """
     models: dict[tuple, dict[int, Result]] = collections.defaultdict(dict)
-    for task, result in results.items():
+    for task, result in sorted(results.items()):
         models[task.kind, task.configuration, task.block][task.seed] = result
-    comparisons = [
-        (("run", name, block), ("run", UNPENALISED, block))
-        for name in PENALISED
-        for block in range(NUM_BLOCKS)
-    ]
-    comparisons.append((("run", SHUFFLED, 0), ("run", UNSHUFFLED, 0)))
-    for model in sorted(models):
-        if model[0] == "optimum":
-            for kind in ("run", "continued"):
-                comparisons.append((model, (kind, UNPENALISED, model[2])))
+    penalised = [model for model in models if model[0] == "run" and model[1] in PENALISED]
+    minima = [model for model in models if model[0] == "optimum"]
+    pairs = [(*model, "run", UNPENALISED) for model in penalised]
+    pairs.append(("run", SHUFFLED, 0, "run", UNSHUFFLED))
+    pairs += [(*model, kind, UNPENALISED) for model in minima for kind in ("run", "continued")]
     rows = []
-    for model, reference in comparisons:
-        ours, others = models[model], models[reference]
-        if model[0] == "optimum":
+    for kind, name, block, other_kind, other_name in pairs:
+        ours, others = models[kind, name, block], models[other_kind, other_name, block]
+        if kind == "optimum":
             ours = dict.fromkeys(others, ours[0])  # There is one, whatever the seed.
-        seeds = sorted(ours.keys() & others.keys())
-        for part in PARTS if seeds else ():
+        # On the other blocks there are minima, but no continued runs.
+        for part in PARTS if others else ():
             right, right_other = (
-                np.array([of_seed[seed][f"{part}_right"] for seed in seeds])
-                for of_seed in (ours, others)
+                np.array([runs[seed][f"{part}_right"] for seed in others])
+                for runs in (ours, others)
             )
-            place = {
-                "kind": model[0],
-                "configuration": model[1],
-                "reference_kind": reference[0],
-                "reference": reference[1],
-                "block": model[2],
-                "images": part,
-                "seeds": len(seeds),
-            }
-            rows.append(place | difference(right, right_other)._asdict())
+            place = kind, name, other_kind, other_name, block, part, len(others)
+            rows.append(dict(zip(PLACE, place, strict=True)) | difference(right, right_other))
     return pd.DataFrame(rows)
 
 
@@ -110,8 +94,8 @@ def write(results: Mapping[Task, Result], folder: Path) -> list[Path]:
     list of pathlib.Path
         The files.
     """
-    histories: dict[str, Any] = {}
-    bits: dict[str, Any] = {}
+    archives: dict[str, dict[str, Any]] = {"histories": {}, "right": {}}
+    histories, bits = archives.values()
     for task, result in sorted(results.items()):
         for key, values in result.items():
             what, _, name = key.partition("_")
@@ -130,7 +114,7 @@ def write(results: Mapping[Task, Result], folder: Path) -> list[Path]:
         for name, table in tables(results).items():
             paths.append(folder / f"{name}.csv")
             table.to_csv(stack.enter_context(atomic_path(paths[-1])), index=False)
-        for name, arrays in (("histories", histories), ("right", bits)):
+        for name, arrays in archives.items():
             paths.append(folder / f"{name}.npz")
             np.savez_compressed(stack.enter_context(atomic_path(paths[-1])), **arrays)
     return paths
@@ -139,6 +123,19 @@ def write(results: Mapping[Task, Result], folder: Path) -> list[Path]:
 def read_table(name: str, folder: Path = FOLDER) -> pd.DataFrame:
     """Read "differences" or one of `TABLES` of the stored evidence."""
     return pd.read_csv(folder / f"{name}.csv")
+
+
+def early_stopped(folder: Path = FOLDER) -> pd.DataFrame:
+    """Read the means over the seeds of the softmax runs of the assignment, by λ."""
+    runs = read_table("runs", folder).query("block == 0")
+    by_lambda = runs.groupby(runs.configuration.map(LAMBDA_OF).rename("l2_reg_lambda"))
+    return by_lambda.mean(numeric_only=True)
+
+
+def optima(folder: Path = FOLDER) -> pd.DataFrame:
+    """Read the minima of J for the assignment's training images, by λ, from the smallest."""
+    found = read_table("optima", folder).query("block == 0")
+    return found.set_index("l2_reg_lambda").sort_index()
 
 
 def read_arrays(path: Path) -> dict[str, dict[str, NDArray]]:

@@ -1,9 +1,8 @@
-"""Figures of the stored evidence, for the report and for the study's command line."""
+"""Figures of the stored evidence and of dips, for the report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +11,7 @@ from numpy.typing import NDArray
 
 from output.numbers import number
 from plots import TRAINING, VALIDATION, WIDTH, house_style, label_end, legend_above, new_figure
-from study import evidence
 from study.single_runs import VALIDATIONS_TO_AVERAGE, smooth
-from study.tasks import LAMBDA_OF, UNPENALISED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,22 +30,17 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     """
     figure, axes = new_figure("cross-entropy loss", height=2.1)
     train = history.train_loss.rolling(VALIDATIONS_TO_AVERAGE, center=True, min_periods=1).mean()
-    for losses, color, name in (
-        (train, TRAINING, "training"),
-        (history.val_loss, VALIDATION, "validation"),
-    ):
+    val, curve = history.val_loss, smooth(history.val_loss)
+    minimum = curve.index[curve == curve.min()][0]
+    for losses, color, name in ((train, TRAINING, "training"), (val, VALIDATION, "validation")):
         axes.plot(losses.index, losses, "-", color=color)
         label_end(axes, losses.index[-1], losses.iloc[-1], name, color, points=3)
-    curve: dict[int, float] = smooth(history.val_loss).to_dict()  # type: ignore[assignment]
-    minimum = min(curve, key=curve.__getitem__)
     for what, step, look in (("minimum", minimum, "kv"), ("kept", best_step, "ko")):
-        if step in curve:
-            axes.plot(step, curve[step], look)
-            label_end(axes, step, curve[step], f"{what}, step {number(step, ',')}", points=6)
+        axes.plot(step, curve[step], look)
+        label_end(axes, step, curve[step], f"{what}, step {number(step, ',')}", points=6)
     axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
     # The steep start would take all of the height.
-    late = history.index > min(stop_step, history.index[-1]) / 4
-    both = pd.concat([train[late], history.val_loss[late]])
+    both = pd.concat([train.loc[stop_step / 4 :], val.loc[stop_step / 4 :]])
     margin = 0.05 * (both.max() - both.min())
     axes.set_ylim(both.min() - margin, both.max() + margin)
     label = f"early stop, step {number(stop_step, ',')}"
@@ -73,20 +65,14 @@ def figure_after_batches(profiles: Mapping[str, NDArray]) -> Figure:
     return figure
 
 
-def with_lambda(runs: pd.DataFrame) -> pd.DataFrame:
-    """Select the softmax runs of block 0, with their λ as a column."""
-    chosen = runs[runs.configuration.isin(LAMBDA_OF) & (runs.block == 0)]
-    return chosen.assign(l2_reg_lambda=chosen.configuration.map(LAMBDA_OF))
-
-
 @house_style()
-def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
+def figure_over_lambda(early: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     """Draw accuracies and losses against λ, of early-stopped models and at the minimum of J.
 
     Parameters
     ----------
-    runs, optima : pandas.DataFrame
-        Tables of the evidence. Of the runs, means over the seeds are drawn.
+    early, optima : pandas.DataFrame
+        As `evidence.early_stopped` and `evidence.optima` give them.
 
     Returns
     -------
@@ -97,8 +83,6 @@ def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
 
     figure = Figure(figsize=(WIDTH, 2.7))
     whole, closer, loss = figure.subplots(1, 3)
-    optima = optima[optima.block == 0].sort_values("l2_reg_lambda").set_index("l2_reg_lambda")
-    early = with_lambda(runs).groupby("l2_reg_lambda").mean(numeric_only=True)
     plain, penalised = early.loc[0], early.drop(0)
     for axes, quantity in ((whole, "accuracy"), (closer, "accuracy"), (loss, "loss")):
         for part, color, width in (("train", TRAINING, 0.6), ("val", VALIDATION, 1.4)):
@@ -106,15 +90,12 @@ def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
             axes.plot(optima[column], "s-", color=color, markersize=3, linewidth=width)
             axes.plot(penalised[column], "o:", color=color, markersize=5, linewidth=width)
             axes.axhline(plain[column], color=color, linestyle=(0, (1, 3)), linewidth=width)
-        axes.set(xscale="log", xlabel="λ", ylabel=quantity)
-        axes.set_xticks([1e-5, 1e-3, 1e-1])
+        axes.set(xscale="log", xlabel="λ", ylabel=quantity, xticks=[1e-5, 1e-3, 1e-1])
         axes.set_xticks(10.0 ** np.arange(-5, 1), minor=True, labels=[""] * 6)
     # Half a point of accuracy is as high as a letter.
     best = round(optima.val_accuracy.max(), 2)
-    closer.set(xlim=(8e-6, 0.04), ylim=(best - 0.02, best + 0.02))
-    closer.set_xticks([1e-5, 1e-3])
-    loss.set(ylabel="cross-entropy loss", yscale="log")
-    loss.set_yticks([0.1, 0.2, 0.3, 0.5, 1], minor=False)
+    closer.set(xticks=[1e-5, 1e-3], xlim=(8e-6, 0.04), ylim=(best - 0.02, best + 0.02))
+    loss.set(ylabel="cross-entropy loss", yscale="log", yticks=[0.1, 0.2, 0.3, 0.5, 1])
     loss.set_yticks([], minor=True)
     loss.yaxis.set_major_formatter("{x:g}")
     looks: dict[str, dict[str, Any]] = {
@@ -127,14 +108,3 @@ def figure_over_lambda(runs: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     handles = [loss.plot([], [], label=label, **look)[0] for label, look in looks.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
     return figure
-
-
-def draw(folder: Path) -> dict[str, Figure]:
-    """Draw the figures of a study's evidence, by file name."""
-    runs, optima = evidence.read_table("runs", folder), evidence.read_table("optima", folder)
-    run = runs.query("configuration == @UNPENALISED and block == 0 and seed == 0").iloc[0]
-    history = evidence.read_histories(folder)[UNPENALISED]
-    return {
-        "study_continued.png": figure_continued(history, run.best_step, run.stop_step),
-        "study_over_lambda.png": figure_over_lambda(runs, optima),
-    }

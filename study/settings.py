@@ -40,12 +40,6 @@ def others_than_assigned(namespace: Mapping[str, Any]) -> dict[str, Any]:
     namespace : mapping of str to object
         The names of `ASSIGNMENT` and their values, such as the ``globals()`` of the notebook.
     """
-
-    def plain(value: Any) -> Any:
-        return Path(value).resolve() if isinstance(value, str | Path) else value
-
-    return {
-        name: namespace[name]
-        for name, assigned in ASSIGNMENT.items()
-        if plain(namespace[name]) != plain(assigned)
-    }
+    given = {name: namespace[name] for name in ASSIGNMENT}
+    given["DATA_DIR"] = Path(given["DATA_DIR"]).resolve()
+    return {name: value for name, value in given.items() if value != ASSIGNMENT[name]}

@@ -56,7 +56,7 @@ def executed_report(tmp_path_factory: pytest.TempPathFactory) -> nbformat.Notebo
             for cell in notebook.cells:
                 if cell.cell_type == "code":
                     cell.outputs = []
-            execute(notebook, ROOT, timeout=100)
+            execute(notebook, ROOT)
             nbformat.write(notebook, path)
     return nbformat.read(path, as_version=4)
 

@@ -305,7 +305,7 @@ def test_other_settings_give_a_report_and_each_cell_can_be_run_again(stored):
     settings.source += f"\n{PARAMETERS}"
     notebook.cells = [copy.deepcopy(cell) for cell in cells for _ in range(2)]
     notebook.cells.insert(2, nbformat.v4.new_code_cell(SHOW_LESS))
-    execute(notebook, ROOT, timeout=100)
+    execute(notebook, ROOT)
     del notebook.cells[2]
     for first, again in zip(notebook.cells[::2], notebook.cells[1::2], strict=True):
         assert [output.data for output in first.outputs] == [o.data for o in again.outputs]

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import task2
-from study import evidence, single_runs, tables, templates
+from study import evidence, single_runs
 from study.tasks import LAMBDA_OF, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED
 
 STOP_STEPS = {UNSHUFFLED: 1038, UNPENALISED: 8339}
@@ -66,15 +66,12 @@ def run_of(configuration, stop_step=None):
 @pytest.fixture(scope="module")
 def early():
     """Give the means over the seeds of the early-stopped softmax runs, by λ."""
-    runs = evidence.read_table("runs")
-    runs = runs[runs.configuration.isin(LAMBDA_OF) & (runs.block == 0)]
-    means = runs.groupby(runs.configuration.map(LAMBDA_OF)).mean(numeric_only=True)
-    return means.sort_index()
+    return evidence.early_stopped()
 
 
 @pytest.fixture(scope="module")
 def optima():
-    return tables.optima_of_block_0()
+    return evidence.optima()
 
 
 # --- task 2 ----------------------------------------------------------------------------------
@@ -251,9 +248,9 @@ def test_4b_training_begins_with_the_same_smooth_templates_and_becomes_rough_lat
 
 def test_4b_a_mean_image_is_smooth_and_single_handwritings_are_not(full_data):
     X, Y = full_data[:2]
-    means = templates.class_mean_differences(X[:, :-1], Y)
+    means = single_runs.class_mean_differences(X[:, :-1], Y)
     single = X[:1000, :-1] - X[:, :-1].mean(axis=0)
-    assert templates.roughness(means) < 0.5 * templates.roughness(single)
+    assert single_runs.roughness(means) < 0.5 * single_runs.roughness(single)
 
 
 def test_4c_the_larger_lambda_the_lower_the_accuracy_and_the_earlier_the_stop(shown):

@@ -9,7 +9,7 @@ from matplotlib.colors import same_color
 
 from output.numbers import number
 from plots import TRAINING, VALIDATION
-from study import evidence, figures
+from study import figures
 from study.single_runs import smooth
 
 
@@ -84,28 +84,23 @@ def test_accuracies_after_each_batch_are_drawn_under_their_names():
 
 
 @pytest.fixture
-def runs_and_optima():
-    """Make early-stopped runs of two seeds, a run on other images, and optima in no order."""
-    quantities = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
-    runs = [
-        ("softmax lambda=0", 0, 0.27, 0.29, 0.93, 0.91),
-        ("softmax lambda=0", 0, 0.29, 0.31, 0.95, 0.93),
-        ("softmax lambda=0.01", 0, 0.32, 0.34, 0.90, 0.88),
-        ("softmax lambda=0.01", 0, 0.34, 0.36, 0.92, 0.90),
-        ("softmax lambda=0.1", 0, 0.52, 0.54, 0.86, 0.85),
-        ("softmax lambda=1", 0, 1.2, 1.3, 0.79, 0.80),
-        ("softmax lambda=1", 1, 9.0, 9.0, 0.1, 0.1),
-        ("logistic shuffled", 0, 0.05, 0.06, 0.98, 0.97),
-    ]
-    optima = [
-        (1.0, 0, 1.1, 1.15, 0.81, 0.82),
-        (0.001, 0, 0.2, 0.28, 0.96, 0.94),
-        (0.01, 0, 0.31, 0.33, 0.915, 0.895),
-        (0.01, 1, 9.0, 9.0, 0.1, 0.1),
-    ]
+def early_and_optima():
+    """Make quantities of early-stopped models and of optima, by λ."""
+    columns = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
+    early = {
+        0.0: [0.28, 0.30, 0.94, 0.92],
+        0.01: [0.33, 0.35, 0.91, 0.89],
+        0.1: [0.52, 0.54, 0.86, 0.85],
+        1.0: [1.2, 1.3, 0.79, 0.80],
+    }
+    optima = {
+        0.001: [0.2, 0.28, 0.96, 0.94],
+        0.01: [0.31, 0.33, 0.915, 0.895],
+        1.0: [1.1, 1.15, 0.81, 0.82],
+    }
     return (
-        pd.DataFrame(runs, columns=["configuration", "block", *quantities]),
-        pd.DataFrame(optima, columns=["l2_reg_lambda", "block", *quantities]),
+        pd.DataFrame.from_dict(early, orient="index", columns=columns),
+        pd.DataFrame.from_dict(optima, orient="index", columns=columns),
     )
 
 
@@ -115,23 +110,22 @@ def panels(figure, quantity):
 
 @pytest.mark.parametrize("quantity", ["loss", "accuracy"])
 @pytest.mark.parametrize("part", ["train", "val"])
-def test_losses_and_accuracies_over_lambda_are_those_of_the_tables(runs_and_optima, part, quantity):
-    runs, optima = runs_and_optima
-    figure = figures.figure_over_lambda(runs, optima)
+def test_losses_and_accuracies_over_lambda_are_those_of_the_tables(
+    early_and_optima, part, quantity
+):
+    models, optima = early_and_optima
+    figure = figures.figure_over_lambda(models, optima)
     color = VALIDATION if part == "val" else TRAINING
     column = f"{part}_{quantity}"
-    at_optimum = dict(zip(optima.l2_reg_lambda[:3], optima[column], strict=False))
+    unpenalised, early = models[column][0.0], models[column].drop(0.0).to_dict()
     for axes in panels(figure, quantity):
         assert (axes.get_xlabel(), axes.get_xscale()) == ("λ", "log")
-        curve, line = curve_through(axes, 1.0, at_optimum[1.0])
-        assert curve == at_optimum
+        curve, line = curve_through(axes, 1.0, optima[column][1.0])
+        assert curve == optima[column].to_dict()
         assert line.get_xdata().tolist() == [0.001, 0.01, 1]
-        early = {value: runs[column][rows].mean() for value, rows in
-                 {0.01: [2, 3], 0.1: [4], 1.0: [5]}.items()}  # fmt: skip
         circles, early_line = curve_through(axes, 1.0, early[1.0])
         assert circles == pytest.approx(early)
         assert (early_line.get_marker(), line.get_marker()) == ("o", "s")
-        unpenalised = runs[column][:2].mean()
         across = [line for line in axes.lines if len(set(line.get_ydata())) == 1]
         (dotted,) = [line for line in across if line.get_ydata()[0] == pytest.approx(unpenalised)]
         for each in (line, early_line, dotted):
@@ -140,20 +134,21 @@ def test_losses_and_accuracies_over_lambda_are_those_of_the_tables(runs_and_opti
         assert (line.get_linewidth() < 1) == (part == "train")
 
 
-def test_accuracy_comes_first_and_half_a_point_of_it_can_be_seen(runs_and_optima):
-    figure = figures.figure_over_lambda(*runs_and_optima)
-    whole, closer, _ = figure.axes
+def test_accuracy_comes_first_and_half_a_point_of_it_can_be_seen(early_and_optima):
+    figure = figures.figure_over_lambda(*early_and_optima)
+    whole, closer, loss = figure.axes
+    assert loss.get_yticks().tolist() == [0.1, 0.2, 0.3, 0.5, 1]
     assert panels(figure, "accuracy") == [whole, closer]
     assert closer.get_xlim() == pytest.approx((8e-6, 0.04))
     bottom, top = closer.get_ylim()
-    assert bottom < runs_and_optima[1].val_accuracy[:3].max() < top
+    assert bottom < early_and_optima[1].val_accuracy.max() < top
     figure.canvas.draw()
     height = closer.get_window_extent().height / figure.dpi  # inches
     assert 0.005 / (top - bottom) * height > 0.2
 
 
-def test_the_lines_over_lambda_are_named(runs_and_optima):
-    figure = figures.figure_over_lambda(*runs_and_optima)
+def test_the_lines_over_lambda_are_named(early_and_optima):
+    figure = figures.figure_over_lambda(*early_and_optima)
     (legend,) = figure.legends
     looks = {
         text.get_text(): (handle.get_marker(), handle.get_linestyle())
@@ -168,10 +163,3 @@ def test_the_lines_over_lambda_are_named(runs_and_optima):
     }
     colors = [handle.get_color() for handle in legend.legend_handles[:2]]
     assert colors == [VALIDATION, TRAINING]
-
-
-def test_the_figures_of_the_stored_evidence_are_of_the_unpenalised_run_of_seed_0():
-    drawn = figures.draw(evidence.FOLDER)
-    assert set(drawn) == {"study_continued.png", "study_over_lambda.png"}
-    (axes,) = drawn["study_continued.png"].axes
-    assert {"kept, step 8029", "early stop, step 8339"} < set(beside(axes))
