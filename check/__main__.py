@@ -1,7 +1,5 @@
 """Check solutions of the assignment: their modules, by the names that the course gives them."""
 
-from __future__ import annotations
-
 import sys
 import textwrap
 from collections import Counter

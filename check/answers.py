@@ -1,7 +1,5 @@
 """Compares what a solution returned with what is right, and says what went wrong."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path

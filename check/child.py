@@ -4,8 +4,6 @@ What is there only for its sake is so only for its own files: what else is impor
 difference.
 """
 
-from __future__ import annotations
-
 import ast
 import gzip
 import importlib.abc
@@ -121,7 +119,7 @@ def give_back_names(folder: Path, patch: pytest.MonkeyPatch) -> None:
 class StandIn(types.ModuleType):
     """A module that is not there, or something out of it: it may be named, not used."""
 
-    def __getattr__(self, name: str) -> StandIn:
+    def __getattr__(self, name: str) -> "StandIn":
         if name.startswith("__") or name in COURSE_MODULES:
             raise AttributeError(name)
         return StandIn(f"{self.__name__}.{name}")
@@ -131,7 +129,7 @@ class StandIn(types.ModuleType):
         text = f"No module named {module!r}, and {self.__name__} is used"
         raise ModuleNotFoundError(text, name=module)
 
-    def __or__(self, other: Any) -> StandIn:
+    def __or__(self, other: Any) -> "StandIn":
         return self  # In type hints, which use nothing.
 
     __call__ = __mro_entries__ = __getitem__ = __iter__ = __enter__ = __bool__ = __array__ = _use

@@ -1,7 +1,5 @@
 """The plugin for pytest: the option --solution, its folder, and the words for what happened."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import operator

@@ -1,7 +1,5 @@
 """What is in a folder before anything of it runs: the course's files, others, or none."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is right: SciPy's formulas and central differences, independent of our own models."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

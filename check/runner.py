@@ -1,7 +1,5 @@
 """Runs the checks of one solution in a process of its own, which may crash or hang."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """bubblewrap around the process of a folder: what its code sees and may do on this machine."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -3,8 +3,6 @@
 Run with ``python -m pytest check --solution DIR`` or, for several folders, ``python -m check``.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import re

@@ -1,7 +1,5 @@
 """Execute the report notebook from scratch, and export it as PDF and as one HTML page."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from collections.abc import Sequence

@@ -13,8 +13,6 @@ metadata holds ``figure_number``, ``figure_caption`` (Markdown) and ``figure_alt
 says what one sees); see `plots.display.show_figure`.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """Read and execute a notebook."""
 
-from __future__ import annotations
-
 import os
 import signal
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Makes the page's appendix *Try it* out of what `plots.try_it.show_try_it` has stored."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Repeat the experiments over many seeds and training sets; find the optima; keep the evidence."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Every task has one BLAS thread. Results are stored one by one, so that nothing is lost.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import logging

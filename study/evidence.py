@@ -5,8 +5,6 @@ comparison. `histories.npz` holds the curves of the continued runs, `right.npz` 
 right.
 """
 
-from __future__ import annotations
-
 import collections
 import contextlib
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The settings of the report: which of them are not the assignment's."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a single run shows: its curves, how they jump, its weights, what one batch does."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Mapping

@@ -7,8 +7,6 @@ resamples both: a table of seeds × images gets its rows and its columns drawn w
 independently of each other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The tables of the report: of the runs that it makes, and of the stored evidence."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

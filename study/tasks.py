@@ -7,8 +7,6 @@ order of the training set, for all others the generator that shuffles. Runs of o
 the same order, so that they can be compared seed by seed.
 """
 
-from __future__ import annotations
-
 import collections
 import functools
 import hashlib
