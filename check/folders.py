@@ -1,5 +1,6 @@
 """What is in a folder before anything of it runs: the course's files, others, or none."""
 
+import contextlib
 import re
 import shutil
 from pathlib import Path
@@ -89,7 +90,7 @@ def is_2020(folder: Path) -> bool:
 def copy_solution(folder: Path, target: Path) -> Path:
     """Copy a folder into another, without what is hidden, environments and the data set's module.
 
-    Links stay links.
+    Links stay links; what is neither a file nor a folder, or cannot be read, stays behind.
 
     Returns
     -------
@@ -98,4 +99,7 @@ def copy_solution(folder: Path, target: Path) -> Path:
     """
     left_out = shutil.ignore_patterns(".*", "__pycache__", "venv", "env", "mnist.py")
     copy = target / folder.resolve().name
-    return shutil.copytree(folder, copy, symlinks=True, ignore=left_out)
+    # It is raised at the end, for pipes and what may not be read.
+    with contextlib.suppress(shutil.Error):
+        shutil.copytree(folder, copy, symlinks=True, ignore=left_out)
+    return copy

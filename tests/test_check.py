@@ -837,6 +837,8 @@ def test_a_copy_leaves_out_what_is_no_part_of_a_solution(tmp_path):
     (folder / "data" / "labels").write_text("7")
     (folder / "again").symlink_to(folder)
     (folder / "gone").symlink_to(tmp_path / "nowhere")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "data" / "a_pipe")
     copy = copy_solution(folder, tmp_path / "copy")
     assert copy == tmp_path / "copy" / "solution"
     copied = {str(path.relative_to(copy)) for path in copy.rglob("*")}
