@@ -92,7 +92,7 @@ def make_trainer(
         shuffle,
         *data,
         patience=patience,
-        rng=np.random.default_rng(seed),
+        rng=seed,
         name="shuffled" if shuffle else "not shuffled",
     )
 

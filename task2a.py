@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cli
-from numerics.arguments import Floats, check_outputs, check_samples, misfit
+from numerics.arguments import NUMBERS, Floats, check_matrix, check_outputs, check_range
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
 from utils import load_binary_dataset
@@ -39,10 +39,8 @@ def pre_process_images(X: NDArray) -> NDArray[np.float32]:
     ValueError
         If shape or dtype is another one, or a pixel is outside 0…255 or NaN.
     """
-    if X.ndim != 2 or X.shape[1] != IMAGE_SIZE or X.dtype.kind not in "fiub":
-        raise misfit("X", X, f"numbers of [N, {IMAGE_SIZE}]")
-    if X.dtype != np.uint8 and not (np.min(X, initial=0) >= 0 and np.max(X, initial=0) <= 255):
-        raise ValueError(f"X has pixels from {X.min()} to {X.max()}; expected 0 to 255")
+    check_matrix("X", X, IMAGE_SIZE, NUMBERS)
+    check_range("X", X, 0, 255)
     processed = np.empty((len(X), IMAGE_SIZE + 1), dtype=np.float32)
     pixels = processed[:, :IMAGE_SIZE]
     np.divide(X, np.float32(127.5), out=pixels, casting="same_kind")
@@ -109,8 +107,8 @@ class BinaryModel:
             What `forward` gave for `X`.
         targets : ndarray of shape (N, 1), values 0 or 1
         """
-        check_samples(X, self.w)
         check_outputs(targets, outputs, 1)
+        check_matrix("X", X, len(self.w), rows=len(outputs))
         self.grad = weight_gradient(X, (outputs - targets) / len(X))  # X.T @ (ŷ − y) / N
 
     def zero_grad(self) -> None:

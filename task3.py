@@ -105,7 +105,7 @@ def make_trainer(
         SHUFFLE,
         *data,
         patience=patience,
-        rng=np.random.default_rng(seed),
+        rng=seed,
         name=f"λ = {l2_reg_lambda:.12g}",
     )
 

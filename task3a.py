@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import cli
 from mnist import NUM_CLASSES
-from numerics.arguments import REAL, Floats, check_outputs, check_positive, check_samples
+from numerics.arguments import INTEGERS, Floats, check_matrix, check_outputs, check_range
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
 from task2a import IMAGE_SIZE, NUM_CHECKED, pre_process_images
@@ -32,13 +32,8 @@ def one_hot_encode(Y: NDArray, num_classes: int) -> NDArray[np.float32]:
     ndarray of shape (N, num_classes), float32
         One in the column of the label, zero elsewhere.
     """
-    check_positive("num_classes", num_classes, whole=True)
-    if Y.ndim != 2 or Y.shape[1] != 1 or Y.dtype.kind not in "iu":
-        raise ValueError(f"Y is {Y.dtype} of shape {Y.shape}; expected integers of [N, 1]")
-    if len(Y) and not (Y.min() >= 0 and Y.max() < num_classes):
-        raise ValueError(
-            f"Y has labels from {Y.min()} to {Y.max()}; expected 0 to {num_classes - 1}"
-        )
+    check_matrix("Y", Y, 1, INTEGERS)
+    check_range("Y", Y, 0, num_classes - 1)
     return np.eye(num_classes, dtype=np.float32)[Y[:, 0]]
 
 
@@ -88,7 +83,7 @@ class SoftmaxModel:
     """
 
     def __init__(self, l2_reg_lambda: float) -> None:
-        if not isinstance(l2_reg_lambda, REAL) or not 0 <= l2_reg_lambda < np.inf:
+        if not 0 <= l2_reg_lambda < np.inf:
             raise ValueError(f"l2_reg_lambda is {l2_reg_lambda!r}; expected a number from 0 up")
         self.l2_reg_lambda = l2_reg_lambda
         self.w: Floats = np.zeros((IMAGE_SIZE + 1, NUM_CLASSES), dtype=np.float32)
@@ -108,8 +103,8 @@ class SoftmaxModel:
             What `forward` gave for `X`.
         targets : ndarray of shape (N, 10), values 0 to 1
         """
-        check_samples(X, self.w)
         check_outputs(targets, outputs, self.w.shape[1])
+        check_matrix("X", X, len(self.w), rows=len(outputs))
         self.grad = weight_gradient(X, (outputs - targets) / len(X))  # X.T @ (ŷ − y) / N
         if self.l2_reg_lambda:
             self.grad += 2 * self.l2_reg_lambda * self.w  # ∂/∂w of λ Σ w²

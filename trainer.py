@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.arguments import Floats, check_batches, check_dataset, check_positive, check_rng
+from numerics.arguments import Floats, check_dataset, check_positive
 from numerics.evaluation import evaluate
 from utils import PATIENCE, SEED, VALIDATIONS_PER_EPOCH, batch_loader
 
@@ -25,15 +25,15 @@ class BaseTrainer:
     ----------
     model : BinaryModel or SoftmaxModel
         Trained in place. However a run ends, it gets the weights of its best validation.
-    learning_rate, batch_size : float > 0, int > 0
+    learning_rate, batch_size : float > 0, int from 1 to a fifth of the training samples
     shuffle_dataset : bool
         Whether each epoch takes the samples in a new order.
     X_train, X_val : ndarray of shape (N, D), float
     Y_train, Y_val : ndarray of shape (N, K), values 0 to 1
     patience : int > 0
         The run stops at the first validation for which the best loss is so many validations old.
-    rng : numpy.random.Generator
-        Source of the order of the samples; ``default_rng(SEED)`` by default.
+    rng : numpy.random.Generator or int
+        Source of the order of the samples, or its seed.
     name : str
         What tables and messages call this run.
     after_step : callable
@@ -44,9 +44,7 @@ class BaseTrainer:
     train_history, val_history : dict
         ``{"loss": {step: float}, "accuracy": {step: float}}``. The training loss is noted at every
         step before its update; all others when ``step % (batches_per_epoch // 5) == 0``, after it.
-    records_train_accuracy : bool, default=True
-        Without training accuracies, which decide nothing, a validation takes half as long.
-    ended : {"early stop", "last epoch", "interrupted", "diverged"}
+    ended, error : {"early stop", "last epoch", "interrupted", "diverged"}, exception or None
     stop_step, stop_epoch, seconds : int, int, float
         The last step and its epoch, counted from 0, and how long the run took.
     best_step, best_loss : int or None, float
@@ -55,6 +53,7 @@ class BaseTrainer:
 
     loss: Callable[[NDArray, Floats], float]  # A subclass states both: (targets, outputs) → mean.
     accuracy: Callable[[NDArray, Floats], float]
+    records_train_accuracy = True  # They decide nothing; a validation takes half as long without.
 
     def __init__(
         self,
@@ -68,30 +67,30 @@ class BaseTrainer:
         Y_val: NDArray,
         *,
         patience: int = PATIENCE,
-        rng: np.random.Generator | None = None,
+        rng: np.random.Generator | int = SEED,
         name: str = "training",
         after_step: Callable[[BaseTrainer], Any] | None = None,
     ) -> None:
         check_positive("learning_rate", learning_rate)
         check_positive("patience", patience, whole=True)
-        check_rng(rng)
         check_dataset("train", X_train, Y_train, model.w)
         check_dataset("val", X_val, Y_val, model.w)
-        check_batches(batch_size, len(X_train), VALIDATIONS_PER_EPOCH)
+        largest = len(X_train) // VALIDATIONS_PER_EPOCH
+        check_positive("batch_size", batch_size, whole=True, most=largest)
         self.model, self.name, self.after_step = model, name, after_step
         self.learning_rate, self.patience = float(learning_rate), patience
         self.batch_size, self.shuffle_dataset = batch_size, shuffle_dataset
         self.X_train, self.Y_train, self.X_val, self.Y_val = X_train, Y_train, X_val, Y_val
-        self.rng = np.random.default_rng(SEED) if rng is None else rng
+        self.rng = np.random.default_rng(rng)
         self.batches_per_epoch = len(X_train) // batch_size
         self.steps_per_validation = self.batches_per_epoch // VALIDATIONS_PER_EPOCH
-        self.records_train_accuracy = True
         self._start()
 
     def _start(self) -> None:
         self.train_history: History = {"loss": {}, "accuracy": {}}
         self.val_history: History = {"loss": {}, "accuracy": {}}
         self.ended, self.stop_step, self.stop_epoch, self.seconds = "interrupted", 0, 0, 0.0
+        self.error: FloatingPointError | None = None
         self.best_step: int | None = None
         self.best_loss, self.best_w = math.inf, self.model.w.copy("K")
         self.validations_since_best = 0
@@ -142,10 +141,11 @@ class BaseTrainer:
         """End the run with an error if a loss or the sum of the weights' sizes is not finite."""
         if not math.isfinite(value):
             self.ended = "diverged"
-            raise FloatingPointError(
+            self.error = FloatingPointError(
                 f"{self.name}: the weights are no longer finite at step {self.stop_step} with"
                 f" learning rate {self.learning_rate:g}; choose a smaller learning rate"
             )
+            raise self.error
 
     def validate_later(self, step: int) -> None:
         """Let the present weights wait until one of those that wait could be the last."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mnist
-from numerics.arguments import INTEGER, check_positive, check_rng
+from numerics.arguments import check_positive
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,7 +102,7 @@ def batch_loader(
     shuffle: bool = False,
     drop_last: bool = True,
     *,
-    rng: np.random.Generator | None = None,
+    rng: np.random.Generator | int | None = None,
 ) -> Iterator[tuple[NDArray, NDArray]]:
     """Cut a data set into batches.
 
@@ -114,8 +114,8 @@ def batch_loader(
         Whether to take the samples in a random order.
     drop_last : bool, default=True
         Whether to leave out the last batch if it is incomplete.
-    rng : numpy.random.Generator, optional
-        Source of the order; a new one, differently seeded each time, by default.
+    rng : numpy.random.Generator or int, optional
+        Source of the order, or its seed; differently seeded each time by default.
 
     Yields
     ------
@@ -125,19 +125,17 @@ def batch_loader(
     Raises
     ------
     ValueError
-        If `X` and `Y` differ in length, `batch_size` is not 1 to N, or `rng` is no generator.
+        If `X` and `Y` differ in length, or `batch_size` is not 1 to N.
     """
     if len(X) != len(Y):
         raise ValueError(f"Y has {len(Y)} targets; expected {len(X)}, one for each sample of X")
-    if not isinstance(batch_size, INTEGER) or not 1 <= batch_size <= len(X):
-        raise ValueError(f"batch_size is {batch_size!r}; expected 1 to {len(X)}, the samples in X")
-    check_rng(rng)
+    check_positive("batch_size", batch_size, whole=True, most=len(X))
     # No `yield` here: it would put these errors off until the first batch is asked for.
     end = len(X) // batch_size * batch_size if drop_last else len(X)
     batches = (slice(start, start + batch_size) for start in range(0, end, batch_size))
     if not shuffle:
         return ((X[batch], Y[batch]) for batch in batches)
-    order = (rng or np.random.default_rng()).permutation(len(X))
+    order = np.random.default_rng(rng).permutation(len(X))
     return ((X.take(order[batch], axis=0), Y.take(order[batch], axis=0)) for batch in batches)
 
 
@@ -164,19 +162,11 @@ def plot_loss(
         Whether to shade one standard deviation around such means.
     axes : matplotlib.axes.Axes, optional
         Pyplot's current ones by default.
-
-    Raises
-    ------
-    ValueError
-        If `loss_dict` is no mapping, or `npoints_to_average` is not positive.
     """
     if axes is None:
         import matplotlib.pyplot as plt
 
         axes = plt.gca()
-    if not isinstance(loss_dict, Mapping):
-        raise ValueError(f"loss_dict is a {type(loss_dict).__name__}; expected {{step: value}}")
-    check_positive("npoints_to_average", npoints_to_average, whole=True)
     num_points = len(loss_dict) // npoints_to_average * npoints_to_average
     steps = np.array(list(loss_dict.keys())[:num_points]).reshape(-1, npoints_to_average)
     values = np.array(list(loss_dict.values())[:num_points]).reshape(-1, npoints_to_average)

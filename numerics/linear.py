@@ -29,7 +29,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from numerics.arguments import Floats, check_samples
+from numerics.arguments import Floats, check_matrix
 
 # In multiplications: what OpenBLAS does at once, and what is worth cutting into such slices.
 SMALL_PRODUCT = 2**18
@@ -69,9 +69,9 @@ def logits(X: Floats, w: Floats) -> Floats:
     Raises
     ------
     ValueError
-        If shapes or dtypes do not fit.
+        If `X` has another shape or dtype, or no row.
     """
-    check_samples(X, w)
+    check_matrix("X", X, w.shape[-2])
     return product(w.swapaxes(-1, -2), X.T).swapaxes(-1, -2)
 
 
@@ -86,16 +86,7 @@ def weight_gradient(X: Floats, errors: Floats) -> Floats:
     Returns
     -------
     ndarray of shape (D, K) or (M, D, K), float
-
-    Raises
-    ------
-    ValueError
-        If the numbers of samples differ.
     """
-    if len(X) != errors.shape[-2]:
-        raise ValueError(
-            f"X has shape {X.shape}; expected [{errors.shape[-2]}, D], a row for each of the errors"
-        )
     return product(errors.swapaxes(-1, -2), X).swapaxes(-1, -2)
 
 

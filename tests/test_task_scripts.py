@@ -331,8 +331,16 @@ def test_the_table_says_of_each_run_what_it_was(run_here, monkeypatch):
 @pytest.mark.parametrize(
     ("script", "arguments", "parts"),
     [
-        ("task2.py", ["--batch-size", 5000], ["batch_size is 5000", "4005 training samples"]),
-        ("task2.py", ["--batch-size", 1000], ["makes 4 batches", "expected at least 5"]),
+        (
+            "task2.py",
+            ["--batch-size", 5000],
+            ["batch_size is 5000; expected a positive integer up to 801"],
+        ),
+        (
+            "task2.py",
+            ["--batch-size", 1000],
+            ["batch_size is 1000; expected a positive", "up to 801"],
+        ),
         ("task2.py", ["--batch-size", 0], ["--batch-size", "'0'", "integer from 1 up"]),
         ("task2.py", ["--epochs", "many"], ["--epochs", "'many'", "integer from 1 up"]),
         ("task3.py", ["--learning-rate", -0.1], ["--learning-rate", "'-0.1'", "above 0"]),
