@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import cli
 import mnist
+from cli import training
 from numerics.arguments import Floats, check_outputs
-from plots import figure_run, figure_val_accuracies
+from plots import Figures, figure_run, figure_val_accuracies
 from task2a import DIGITS, BinaryModel, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
 from utils import BATCH_SIZE, PATIENCE, SEED, Data, load_binary_dataset
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # What the assignment sets for task 2 besides `DIGITS` and the settings in `utils`.
 LEARNING_RATE = 0.05
@@ -105,7 +103,7 @@ def make_trainers(data: Data, **settings: Any) -> dict[str, LogisticTrainer]:
     }
 
 
-def draw(trainers: Mapping[str, LogisticTrainer]) -> dict[str, Figure]:
+def draw(trainers: Mapping[str, LogisticTrainer]) -> Figures:
     """Draw the figures of task 2, by file name, as far as there are runs for them."""
     figures = {}
     if "task2_not_shuffled" in trainers:
@@ -123,17 +121,16 @@ def draw(trainers: Mapping[str, LogisticTrainer]) -> dict[str, Figure]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiments of task 2 as the command line says; see ``--help``."""
-    options = (cli.DIGITS_OPTION, cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
+    options = cli.DIGITS_OPTION, cli.TASK_OPTIONS
     parser = cli.Parser(__doc__, *options, digits=DIGITS, learning_rate=LEARNING_RATE)
     args = parser.parse_args(argv)
-    cli.check_output_folders(args)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.digits, args.data_dir)
-        trainers = make_trainers(data, **cli.training_settings(args))
-        trained = cli.train(trainers, args, interrupted)
-        paths = cli.keep_weights(trained, args, model="logistic", classes=args.digits)
-        paths += cli.save_figures(draw(trained), args)
-    return cli.report_runs(trainers, paths, args, interrupted)
+        trainers = make_trainers(data, **training.trainer_settings(args))
+        trained = training.train(trainers, args, interrupted)
+        paths = training.keep_weights(trained, args, model="logistic", classes=args.digits)
+        paths += training.save_figures(draw(trained), args)
+    return training.report_runs(trainers, paths, args, interrupted)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cli
+from cli import self_test
 from numerics.arguments import NUMBERS, Floats, check_matrix, check_outputs, check_range
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
@@ -145,30 +146,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = cli.Parser(text, cli.DIGITS_OPTION, cli.DATA_OPTIONS, digits=DIGITS)
     args = parser.parse_args(argv)
     class1, class2 = args.digits
-    images, targets, _, _ = load_binary_dataset(class1, class2, args.data_dir)
-    images, targets = images[:NUM_CHECKED], targets[:NUM_CHECKED]
+    data = load_binary_dataset(class1, class2, args.data_dir)
+    images, Y = (part[:NUM_CHECKED] for part in data[:2])
     X = pre_process_images(images)
-    check = cli.SelfTest(args.quiet)
-    check(
-        f"pre_process_images: {images.shape} {images.dtype} becomes {X.shape}, values"
-        f" {X.min():g} to {X.max():g}, last column ones",
-        X.shape == (len(images), IMAGE_SIZE + 1)
-        and -1 <= X.min() < X.max() <= 1
-        and np.all(X[:, -1] == 1),
-    )
     model = BinaryModel()
     outputs = model.forward(X)
-    check("forward: outputs are 0.5 while all weights are zero", np.all(outputs == 0.5))
-    loss = cross_entropy_loss(targets, outputs)
-    check(
-        f"cross_entropy_loss: {loss:.6f} = ln 2 while all weights are zero",
-        np.isclose(loss, np.log(2)),
-    )
-    rng = np.random.default_rng(args.seed)
-    for what, w in (("zero", model.w), ("random", rng.normal(scale=0.05, size=model.w.shape))):
+    loss = cross_entropy_loss(Y, outputs)
+    at_zero = "while all weights are zero"
+    checks = [
+        (
+            f"pre_process_images: {images.shape} {images.dtype} becomes {X.shape}, values"
+            f" {X.min():g} to {X.max():g}, last column ones",
+            -1 <= X.min() < X.max() <= 1 and np.all(X[:, -1] == 1),
+        ),
+        (f"forward: outputs are 0.5 {at_zero}", np.all(outputs == 0.5)),
+        (f"cross_entropy_loss: {loss:.6f} = ln 2 {at_zero}", np.isclose(loss, np.log(2))),
+    ]
+    random_w = np.random.default_rng(args.seed).normal(scale=0.05, size=model.w.shape)
+    for what, w in (("zero weights", model.w), ("random weights", random_w)):
         model.w = w
-        check.gradient(f"backward: {what} weights", gradient_approximation_test, model, X, targets)
-    return check.exit_code
+        checks.append(self_test.gradient_check(what, gradient_approximation_test, model, X, Y))
+    return self_test.print_checks(checks, args.quiet)
 
 
 if __name__ == "__main__":

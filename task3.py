@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 import cli
 import mnist
+from cli import training
 from numerics.arguments import Floats, check_outputs
-from plots import figure_run
+from plots import Figures, figure_run
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
 from trainer import BaseTrainer
 from utils import BATCH_SIZE, PATIENCE, SEED, Data, load_full_mnist
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # What the assignment sets for task 3 besides the settings in `utils`.
 LEARNING_RATE = 0.01
@@ -110,7 +107,7 @@ def make_trainer(
     )
 
 
-def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
+def draw(trainers: Mapping[str, SoftmaxTrainer]) -> Figures:
     """Draw the figures of task 3, by file name, if there is a run for them."""
     if "task3_softmax" not in trainers:
         return {}
@@ -123,19 +120,17 @@ def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the experiment of task 3 as the command line says; see ``--help``."""
-    options = (cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
-    parser = cli.Parser(__doc__, *options, learning_rate=LEARNING_RATE)
+    parser = cli.Parser(__doc__, cli.TASK_OPTIONS, learning_rate=LEARNING_RATE)
     text = "weight of the L2 penalty"
-    parser.add_argument("--l2", type=cli.NON_NEGATIVE, default=L2_REG_LAMBDA, help=text)
+    parser.add_argument("--l2", type=float, default=L2_REG_LAMBDA, help=text)
     args = parser.parse_args(argv)
-    cli.check_output_folders(args)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.data_dir)
-        trainer = make_trainer(data, l2_reg_lambda=args.l2, **cli.training_settings(args))
-        trained = cli.train({"task3_softmax": trainer}, args, interrupted)
-        paths = cli.keep_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
-        paths += cli.save_figures(draw(trained), args)
-    return cli.report_runs({"task3_softmax": trainer}, paths, args, interrupted)
+        trainer = make_trainer(data, l2_reg_lambda=args.l2, **training.trainer_settings(args))
+        trained = training.train({"task3_softmax": trainer}, args, interrupted)
+        paths = training.keep_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
+        paths += training.save_figures(draw(trained), args)
+    return training.report_runs({"task3_softmax": trainer}, paths, args, interrupted)
 
 
 if __name__ == "__main__":

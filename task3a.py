@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cli
+from cli import self_test
 from mnist import NUM_CLASSES
 from numerics.arguments import INTEGERS, Floats, check_matrix, check_outputs, check_range
 from numerics.gradient_check import check_gradient
@@ -125,31 +126,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = "Check one-hot encoding, model, loss and gradient of task 3a on real images."
     parser = cli.Parser(text, cli.DATA_OPTIONS)
     args = parser.parse_args(argv)
-    images, labels, _, _ = load_full_mnist(args.data_dir)
-    X, labels = pre_process_images(images[:NUM_CHECKED]), labels[:NUM_CHECKED]
-    targets = one_hot_encode(labels, NUM_CLASSES)
-    check = cli.SelfTest(args.quiet)
-    check(
-        f"one_hot_encode: {labels.shape} becomes {targets.shape}, a single one in each row",
-        np.all(targets.sum(axis=1) == 1) and np.all(targets.argmax(axis=1) == labels[:, 0]),
-    )
+    images, labels = (part[:NUM_CHECKED] for part in load_full_mnist(args.data_dir)[:2])
+    X, Y = pre_process_images(images), one_hot_encode(labels, NUM_CLASSES)
     outputs = SoftmaxModel(0.0).forward(X)
-    check(
-        "forward: outputs are 0.1 while all weights are zero",
-        np.allclose(outputs, 1 / NUM_CLASSES),
-    )
-    loss = cross_entropy_loss(targets, outputs)
-    check(
-        f"cross_entropy_loss: {loss:.6f} = ln 10 while all weights are zero",
-        np.isclose(loss, np.log(NUM_CLASSES)),
-    )
+    loss = cross_entropy_loss(Y, outputs)
+    at_zero = "while all weights are zero"
+    checks = [
+        (
+            f"one_hot_encode: {labels.shape} becomes {Y.shape}, a single one in each row",
+            np.all(Y.sum(axis=1) == 1) and np.all(Y.argmax(axis=1) == labels[:, 0]),
+        ),
+        (f"forward: outputs are 0.1 {at_zero}", np.allclose(outputs, 0.1)),
+        (f"cross_entropy_loss: {loss:.6f} = ln 10 {at_zero}", np.isclose(loss, np.log(10))),
+    ]
     rng = np.random.default_rng(args.seed)
     for l2_reg_lambda in (0.0, 0.1):
         model = SoftmaxModel(l2_reg_lambda)
         model.w = rng.normal(scale=0.05, size=model.w.shape)
-        what = f"backward: λ = {l2_reg_lambda:g}, random weights"
-        check.gradient(what, gradient_approximation_test, model, X, targets)
-    return check.exit_code
+        what = f"λ = {l2_reg_lambda:g}, random weights"
+        checks.append(self_test.gradient_check(what, gradient_approximation_test, model, X, Y))
+    return self_test.print_checks(checks, args.quiet)
 
 
 if __name__ == "__main__":

@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
-from cli.errors import EXIT_ERROR
+from cli import EXIT_ERROR
 from numerics.gradient_check import SMALLEST_SCALE
 from output.numbers import number, printable
 
+Check = tuple[str, Any]  # what is checked, whether it passed
 
-class SelfTest:
-    """Print a line for each check.
 
-    Parameters
-    ----------
-    quiet : bool
-        Whether to leave out the lines of those that passed.
+def gradient_check(what: str, test: Callable[..., float], *arguments: Any) -> Check:
+    """Run a gradient approximation test, ``test(model, X, Y)``, and say what it finds."""
+    try:
+        error = number(test(*arguments), ".1e")
+    except AssertionError as failure:
+        return f"backward: {what}: {failure}", False
+    scale = f"denominator at least {number(SMALLEST_SCALE, '.0%')} of the largest gradient"
+    return f"backward: {what}, largest relative error {error} ({scale})", True
 
-    Attributes
-    ----------
-    exit_code : int
-        0, or 2 once a check has failed.
-    """
 
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
-        self.exit_code = 0
-
-    def __call__(self, what: str, passed: bool | np.bool_) -> None:
-        """Print that a check has passed or failed."""
+def print_checks(checks: Iterable[Check], quiet: bool) -> int:
+    """Print a line for each check, or only for those that failed; give the exit code."""
+    exit_code = 0
+    for what, passed in checks:
         if not passed:
-            self.exit_code = EXIT_ERROR
-        if not passed or not self.quiet:
+            exit_code = EXIT_ERROR
+        if not passed or not quiet:
             print(printable(f"{'passed' if passed else 'failed'}: {what}"))
-
-    def gradient(self, what: str, test: Callable[..., float], *arguments: Any) -> None:
-        """Print what a gradient approximation test of a model finds.
-
-        Parameters
-        ----------
-        what : str
-        test : callable
-            ``test(*arguments)`` gives the largest relative error or raises an AssertionError.
-        *arguments
-            A model, X and Y.
-        """
-        try:
-            error = test(*arguments)
-        except AssertionError as failure:
-            self(f"{what}: {failure}", False)
-        else:
-            scale = f"denominator at least {number(SMALLEST_SCALE, '.0%')} of the largest gradient"
-            self(f"{what}, largest relative error {number(error, '.1e')} ({scale})", True)
+    return exit_code

@@ -7,66 +7,41 @@ import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from tabulate import tabulate
+from tqdm import tqdm
 
 import mnist
-from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail
-from output.files import atomic_path, check_folder
-from output.numbers import number, printable
-from plots import add_note, house_style
+from cli import EXIT_ERROR, EXIT_INTERRUPTED, fail
+from output.files import atomic_path
+from output.numbers import cell, number, printable
+from plots import Figures, add_note, house_style
 from runs.summary import summary
 from runs.training import train_all
 from runs.weights import SavedWeights, save_weights
 from trainer import BaseTrainer
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 Trainer = TypeVar("Trainer", bound=BaseTrainer)
 
-# By the last word of a row's name.
-FORMATS = {"epoch": "", "step": ",", "loss": ".4f", "accuracy": ".2%", "seconds": ".1f"}
+TRAINER_SETTINGS = ("learning_rate", "batch_size", "patience", "seed")
 # Tables and figures name those that are not the assignment's.
-SETTINGS = ("data_dir", "digits", "learning_rate", "batch_size", "patience", "epochs", "seed")
+SETTINGS = ("data_dir", "digits", "epochs", *TRAINER_SETTINGS)
 HOW_IT_ENDED = ("ended", "stop_step", "stop_epoch", "best_step", "best_loss")
 
 
-def check_output_folders(args: argparse.Namespace) -> None:
-    """See, before the work begins, that figures and weights have a place and --show a display.
-
-    Raises
-    ------
-    OSError, ValueError
-    """
-    if args.show:
-        # The import replaces a backend that cannot be loaded.
-        import matplotlib.pyplot as plt
-
-        if plt.get_backend().lower() == "agg":
-            raise ValueError("--show needs a program that opens windows, but there is none here")
-    check_folder(args.figures)
-    check_folder(args.weights)
-
-
-def training_settings(args: argparse.Namespace) -> dict[str, Any]:
+def trainer_settings(args: argparse.Namespace) -> dict[str, Any]:
     """Pick the settings of a trainer out of the arguments."""
-    return {
-        name: getattr(args, name) for name in ("learning_rate", "batch_size", "patience", "seed")
-    }
+    return {name: getattr(args, name) for name in TRAINER_SETTINGS}
 
 
 def other_settings(args: argparse.Namespace) -> str:
     """Name the settings that are not the assignment's; an empty string if there are none."""
     found = []
-    for name in SETTINGS:
-        value = getattr(args, name, None)
-        if value is not None and not np.array_equal(value, args.defaults[name]):
-            if isinstance(value, Path):
-                text = value.resolve().name
-            else:
-                text = " and ".join(number(part, "g") for part in np.atleast_1d(value))
+    for name, value in vars(args).items():
+        if name in SETTINGS and not np.array_equal(value, args.parser.get_default(name)):
+            text = " and ".join(map(str, np.atleast_1d(value)))
             found.append(f"{name.replace('_', ' ')} {text}")
     return ", ".join(found)
 
@@ -88,8 +63,18 @@ def train(
     -------
     dict of str to BaseTrainer
         Those for which `is_worth_keeping`, a run that diverged among them (see `report_runs`).
+
+    Raises
+    ------
+    ValueError
+        If figures shall be shown and there is no display.
     """
-    from tqdm import tqdm
+    if args.show:
+        # The import replaces a backend that cannot be loaded.
+        import matplotlib.pyplot as plt
+
+        if plt.get_backend().lower() == "agg":
+            raise ValueError("--show needs a program that opens windows, but there is none here")
 
     def after_step(trainer: BaseTrainer) -> bool:
         if trainer.stop_step % trainer.steps_per_validation == 0:
@@ -114,9 +99,8 @@ def train(
 
 
 def is_worth_keeping(trainer: BaseTrainer) -> bool:
-    """Tell a run from one that Ctrl-C has ended with its first step: an older file is better."""
-    has_begun = trainer.ended != "interrupted" or trainer.stop_step > 0
-    return has_begun and bool(trainer.val_history["loss"])
+    """Tell a run from one that has hardly begun: an older file is better."""
+    return len(trainer.val_history["loss"]) > 1
 
 
 def show_progress(trainer: BaseTrainer, bar: Any) -> None:
@@ -151,7 +135,7 @@ def keep_weights(
             "l2_reg_lambda": float(getattr(trainer.model, "l2_reg_lambda", 0)),
             "data": "MNIST" if is_mnist else str(args.data_dir),
             "epochs": args.epochs,
-            **training_settings(args),
+            **trainer_settings(args),
             "shuffle": trainer.shuffle_dataset,
             **{name: getattr(trainer, name) for name in HOW_IT_ENDED},
         }
@@ -162,13 +146,11 @@ def keep_weights(
 
 
 @house_style()
-def save_figures(figures: Mapping[str, Figure], args: argparse.Namespace) -> list[Path]:
+def save_figures(figures: Figures, args: argparse.Namespace) -> list[Path]:
     """Write figures by file name, each as a whole or not at all; give the files."""
     paths = []
-    settings = other_settings(args)
     for name, figure in figures.items():
-        if settings:
-            add_note(figure, settings)
+        add_note(figure, other_settings(args))
         paths.append(args.figures / name)
         with atomic_path(paths[-1]) as temporary:
             figure.savefig(temporary)
@@ -195,20 +177,17 @@ def report_runs(
     trained = list(filter(is_worth_keeping, trainers.values()))
     if trained and not args.quiet:
         if settings := other_settings(args):
-            print(printable(f"not the assignment's settings: {settings}"))
+            print(f"not the assignment's settings: {settings}")
         print(format_table(trained), *(f"wrote {path}" for path in paths), sep="\n")
         for trainer in trained:
             # All weights are zero at first, and all classes equally probable.
             start = math.log(max(2, trainer.model.w.shape[1]))
             if trainer.best_loss > start:
-                problem = f"validation loss never below the {number(start, '.4f')} of the start"
+                problem = f"validation loss never below the {start:.4f} of the start"
                 print(printable(f"note: {trainer.name}: {problem}"))
     for trainer in trainers.values():
-        if trainer.ended == "diverged":
-            fail(
-                f"{trainer.name}: the weights are no longer finite at step {trainer.stop_step} with"
-                f" learning rate {trainer.learning_rate:g}; choose a smaller learning rate"
-            )
+        if trainer.error:
+            fail(str(trainer.error))
             return EXIT_ERROR
     if interrupted():
         kept = "the best weights so far were kept" if trained else "there was nothing to keep yet"
@@ -226,11 +205,6 @@ def format_table(trainers: Sequence[BaseTrainer]) -> str:
     summaries = [summary(trainer) for trainer in trainers]
     rows = [["run", *(printable(trainer.name) for trainer in trainers)]]
     for key in summaries[0]:
-        spec = FORMATS.get(key.rpartition("_")[2])
-        cells = [run[key] if spec is None else number(run[key], spec) for run in summaries]
-        rows.append([key.replace("_", " "), *map(printable, cells)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+        name = key.replace("_", " ")
+        rows.append([name, *(printable(cell(run[key], name)) for run in summaries)])
+    return tabulate(rows, tablefmt="plain", disable_numparse=True)

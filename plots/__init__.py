@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# By file name.
+Figures = Mapping[str, "Figure"]
+
 STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
 # The same thing has the same colour in all figures.
 TRAINING, VALIDATION = "#0072B2", "#D55E00"

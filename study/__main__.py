@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # An IDE runs the file, not 
 import cli
 import mnist
 from cli import POSITIVE_INT
+from cli.training import save_figures
 from output.files import check_folder
 from study import evidence, figures
 from study.engine import compute_all
@@ -29,7 +30,7 @@ OPTIONS: cli.Options = {
     },
     "--data-dir": cli.DATA_OPTIONS["--data-dir"],
     "--output": {"type": Path, "metavar": "DIR", "help": "folder for the tables (see below)"},
-    "--figures": cli.OUTPUT_OPTIONS["--figures"],
+    "--figures": cli.TASK_OPTIONS["--figures"],
     "--cache": {"type": Path, "default": ".study_cache", "metavar": "DIR", "help": "for results"},
     "--quiet": cli.DATA_OPTIONS["--quiet"],
 }
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         cli.fail(f"{len(tasks) - len(results)} of {len(tasks)} tasks failed; {output} is as it was")
         return cli.EXIT_ERROR
     paths = evidence.write(results, output)
-    paths += cli.save_figures(figures.draw(output) if complete else {}, args)
+    paths += save_figures(figures.draw(output) if complete else {}, args)
     if not args.quiet:
         print(*(f"wrote {path}" for path in paths), sep="\n")
     return 0 if complete else cli.EXIT_ERROR
