@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,9 +51,7 @@ class LogisticTrainer(BaseTrainer):
     accuracy = staticmethod(accuracy)
 
 
-def load_data(
-    digits: tuple[int, int] = DIGITS, data_dir: str | os.PathLike[str] = mnist.DATA_DIR
-) -> Data:
+def load_data(digits: tuple[int, int] = DIGITS, data_dir: str | Path = mnist.DATA_DIR) -> Data:
     """Load and preprocess the images of two digits, that of target 1 and that of target 0.
 
     Returns

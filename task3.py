@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,7 @@ class SoftmaxTrainer(BaseTrainer):
     accuracy = staticmethod(accuracy)
 
 
-def load_data(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Data:
+def load_data(data_dir: str | Path = mnist.DATA_DIR) -> Data:
     """Load and preprocess the images of all ten digits.
 
     Returns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +27,7 @@ SEED = 0  # of the order of the samples
 Data = tuple[NDArray, NDArray, NDArray, NDArray]
 
 
-def load_full_mnist(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Data:
+def load_full_mnist(data_dir: str | Path = mnist.DATA_DIR) -> Data:
     """Load the first 20 000 training images and all test images.
 
     Parameters
@@ -46,23 +45,18 @@ def load_full_mnist(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Data:
     Raises
     ------
     ValueError, OSError
-        If a file is missing or damaged, or has images of fewer than ten classes.
+        If a file is missing or damaged, or has not the ten classes 0 to 9.
     """
-    X_train, Y_train = mnist.load_split("train", NUM_TRAIN, Path(data_dir))
-    X_val, Y_val = mnist.load_split("t10k", None, Path(data_dir))
+    X_train, Y_train = mnist.load_split("train", NUM_TRAIN, data_dir)
+    X_val, Y_val = mnist.load_split("t10k", None, data_dir)
     for part, Y in (("training", Y_train), ("test", Y_val)):
         found = np.unique(Y).tolist()
-        if len(found) < mnist.NUM_CLASSES:
-            raise ValueError(
-                f"{data_dir}: the {len(Y)} {part} images have the labels {found}; expected all of"
-                f" 0 to {mnist.NUM_CLASSES - 1}"
-            )
+        if found != list(range(mnist.NUM_CLASSES)):
+            raise ValueError(f"{data_dir}: {part} labels are {found}; expected all of 0 to 9")
     return X_train, Y_train, X_val, Y_val
 
 
-def load_binary_dataset(
-    class1: int, class2: int, data_dir: str | os.PathLike[str] = mnist.DATA_DIR
-) -> Data:
+def load_binary_dataset(class1: int, class2: int, data_dir: str | Path = mnist.DATA_DIR) -> Data:
     """Load the images of two digits out of `load_full_mnist`.
 
     Parameters

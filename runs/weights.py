@@ -8,7 +8,6 @@ run no code. The same run gives the same bytes.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +40,7 @@ class SavedWeights(NamedTuple):
     val_history: History
 
 
-def save_weights(path: str | os.PathLike[str], saved: SavedWeights) -> None:
+def save_weights(path: str | Path, saved: SavedWeights) -> None:
     """Write the weights, settings and histories of a run that has ended.
 
     Parameters
@@ -65,7 +64,7 @@ def save_weights(path: str | os.PathLike[str], saved: SavedWeights) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def load_weights(path: str | os.PathLike[str]) -> SavedWeights:
+def load_weights(path: str | Path) -> SavedWeights:
     """Read what `save_weights` wrote.
 
     Parameters
