@@ -116,13 +116,9 @@ def add_note(figure: Figure, text: str) -> None:
 
 def mark_cut_short(figure: Figure, trainers: Iterable[BaseTrainer]) -> None:
     """Say below a figure which of the runs that it shows were interrupted or diverged."""
-    names: dict[str, list[str]] = {}
     for trainer in trainers:
         if trainer.ended in ("interrupted", "diverged"):
-            end = f"{trainer.ended} at step {trainer.stop_step}"
-            names.setdefault(end, []).append(trainer.name)
-    for end, runs in names.items():
-        add_note(figure, f"{end}: {', '.join(runs)}")
+            add_note(figure, f"{trainer.ended} at step {trainer.stop_step}: {trainer.name}")
 
 
 @house_style()

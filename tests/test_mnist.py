@@ -217,7 +217,7 @@ def labels_file(labels, claimed=6):
         (images_file(2051, 6, 784, 1), "images are of shape [784, 1], expected [28, 28]"),
         (
             images_file(2051, 5, 28, 28, pixels=PIXELS[784:]),
-            "ubyte{gz}: holds 5 images, expected at least {count}, and as many as the 6 labels in train",
+            "ubyte{gz}: holds 5 images, expected at least {count}, and as many as the 6 labels",
         ),
         (labels_file(LABELS + b"\0"), "labels-idx1-ubyte{gz}: has 15 bytes, expected 14 for 6"),
         (
