@@ -60,12 +60,8 @@ def load_data(digits: tuple[int, int] = DIGITS, data_dir: str | Path = mnist.DAT
         Images as [N, 785], targets as [N, 1].
     """
     X_train, Y_train, X_val, Y_val = load_binary_dataset(*digits, data_dir)
-    return (
-        pre_process_images(X_train),
-        Y_train.astype(np.float32),
-        pre_process_images(X_val),
-        Y_val.astype(np.float32),
-    )
+    Y_train, Y_val = Y_train.astype(np.float32), Y_val.astype(np.float32)
+    return pre_process_images(X_train), Y_train, pre_process_images(X_val), Y_val
 
 
 def make_trainer(

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cli
-from cli import self_test
 from numerics.arguments import NUMBERS, Floats, check_matrix, check_outputs, check_range
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
@@ -165,8 +164,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     random_w = np.random.default_rng(args.seed).normal(scale=0.05, size=model.w.shape)
     for what, w in (("zero weights", model.w), ("random weights", random_w)):
         model.w = w
-        checks.append(self_test.gradient_check(what, gradient_approximation_test, model, X, Y))
-    return self_test.print_checks(checks, args.quiet)
+        checks.append(cli.gradient_check(what, gradient_approximation_test, model, X, Y))
+    return cli.print_checks(checks, args.quiet)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cli
-from cli import self_test
 from mnist import NUM_CLASSES
 from numerics.arguments import INTEGERS, Floats, check_matrix, check_outputs, check_range
 from numerics.gradient_check import check_gradient
@@ -144,8 +143,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         model = SoftmaxModel(l2_reg_lambda)
         model.w = rng.normal(scale=0.05, size=model.w.shape)
         what = f"λ = {l2_reg_lambda:g}, random weights"
-        checks.append(self_test.gradient_check(what, gradient_approximation_test, model, X, Y))
-    return self_test.print_checks(checks, args.quiet)
+        checks.append(cli.gradient_check(what, gradient_approximation_test, model, X, Y))
+    return cli.print_checks(checks, args.quiet)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,11 +75,9 @@ def load_binary_dataset(class1: int, class2: int, data_dir: str | Path = mnist.D
     ValueError
         If a class is not one of the ten digits, or both are the same.
     """
-    for name, value in (("class1", class1), ("class2", class2)):
-        if value not in range(mnist.NUM_CLASSES):
-            raise ValueError(f"{name} is {value!r}; expected a digit from 0 to 9")
-    if class1 == class2:
-        raise ValueError(f"class1 and class2 are both {class1}; expected two different digits")
+    if class1 == class2 or not {class1, class2} <= {*range(mnist.NUM_CLASSES)}:
+        expected = "expected two different digits from 0 to 9"
+        raise ValueError(f"class1 and class2 are {class1!r} and {class2!r}; {expected}")
     X_train, Y_train, X_val, Y_val = load_full_mnist(data_dir)
 
     def two_digits(X: NDArray, Y: NDArray) -> tuple[NDArray, NDArray]:
@@ -169,12 +167,5 @@ def plot_loss(
         label = f"{label}, mean of {npoints_to_average} steps"
     (line,) = axes.plot(step, mean, label=label)
     if npoints_to_average > 1 and plot_variance:
-        axes.fill_between(
-            step,
-            mean - deviation,
-            mean + deviation,
-            color=line.get_color(),
-            alpha=0.25,
-            linewidth=0,
-            label="± one standard deviation",
-        )
+        look: dict[str, Any] = {"alpha": 0.25, "linewidth": 0, "label": "± one standard deviation"}
+        axes.fill_between(step, mean - deviation, mean + deviation, color=line.get_color(), **look)

@@ -1,6 +1,6 @@
 """What command lines share: options, a line for an error, an exit code, a step finished on Ctrl-C.
 
-`cli.training` has the parts of a task script, `cli.self_test` the lines of one that checks models.
+`cli.training` has the parts of a task script that trains.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import mnist
+from numerics.gradient_check import SMALLEST_SCALE
 from output.files import check_folder
+from output.numbers import number, printable
 from utils import BATCH_SIZE, EPOCHS, PATIENCE, SEED
 
 EXIT_ERROR = 2
@@ -55,11 +57,7 @@ TASK_OPTIONS: Options = {
     "--epochs": {"type": POSITIVE_INT, "default": EPOCHS, "help": "the most epochs to train"},
     "--learning-rate": {"type": float, "help": "step size of the descent (default: %(default)s)"},
     "--batch-size": {"type": POSITIVE_INT, "default": BATCH_SIZE, "help": "samples in a batch"},
-    "--patience": {
-        "type": POSITIVE_INT,
-        "default": PATIENCE,
-        "help": "stop when the best validation loss is so many validations old",
-    },
+    "--patience": {"type": POSITIVE_INT, "default": PATIENCE, "help": "validations without a gain"},
     "--figures": {"type": check_folder, "default": "figures", "help": "folder for the figures"},
     "--weights": {"type": check_folder, "default": "weights", "help": "folder for the weights"},
     "--show": {"action": "store_true", "help": "open the figures in windows, too"},
@@ -170,3 +168,27 @@ def finish_step_on_ctrl_c() -> Iterator[Callable[[], bool]]:
         yield pressed.is_set
     finally:
         signal.signal(signal.SIGINT, usual)
+
+
+Check = tuple[str, Any]  # what is checked, whether it passed
+
+
+def gradient_check(what: str, test: Callable[..., float], *arguments: Any) -> Check:
+    """Run a gradient approximation test, ``test(model, X, Y)``, and say what it finds."""
+    try:
+        error = number(test(*arguments), ".1e")
+    except AssertionError as failure:
+        return f"backward: {what}: {failure}", False
+    scale = f"denominator at least {number(SMALLEST_SCALE, '.0%')} of the largest gradient"
+    return f"backward: {what}, largest relative error {error} ({scale})", True
+
+
+def print_checks(checks: Iterable[Check], quiet: bool) -> int:
+    """Print a line for each check, or only for those that failed; give the exit code."""
+    exit_code = 0
+    for what, passed in checks:
+        if not passed:
+            exit_code = EXIT_ERROR
+        if not passed or not quiet:
+            print(printable(f"{'passed' if passed else 'failed'}: {what}"))
+    return exit_code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -76,25 +77,21 @@ def train(
         if plt.get_backend().lower() == "agg":
             raise ValueError("--show needs a program that opens windows, but there is none here")
 
-    def after_step(trainer: BaseTrainer) -> bool:
+    def after_step(bar: tqdm, trainer: BaseTrainer) -> bool:
         if trainer.stop_step % trainer.steps_per_validation == 0:
-            show_progress(trainer, bars[trainer.name])
+            show_progress(bar, trainer)
         return interrupted()
 
     with contextlib.ExitStack() as stack:
         # With a validation, this fits into the 80 columns of a terminal. None: unless it is one.
         looks = {"bar_format": "{desc}: step {n}{postfix}", "disable": args.quiet or None}
-        bars = {
-            trainer.name: stack.enter_context(tqdm(desc=trainer.name, **looks))
-            for trainer in trainers.values()
-        }
         for trainer in trainers.values():
-            trainer.after_step = after_step
+            bar = stack.enter_context(tqdm(desc=trainer.name, **looks))
+            stack.callback(show_progress, bar, trainer)
+            trainer.after_step = functools.partial(after_step, bar)
         with contextlib.suppress(FloatingPointError):
             if not interrupted():
                 train_all(list(trainers.values()), args.epochs)
-        for trainer in trainers.values():
-            show_progress(trainer, bars[trainer.name])
     return {name: trainer for name, trainer in trainers.items() if is_worth_keeping(trainer)}
 
 
@@ -103,7 +100,7 @@ def is_worth_keeping(trainer: BaseTrainer) -> bool:
     return len(trainer.val_history["loss"]) > 1
 
 
-def show_progress(trainer: BaseTrainer, bar: Any) -> None:
+def show_progress(bar: tqdm, trainer: BaseTrainer) -> None:
     """Let a bar show the step of a run and its last validation."""
     if trainer.val_history["loss"]:
         loss, accuracy = (values[max(values)] for values in trainer.val_history.values())

@@ -76,8 +76,12 @@ def label_end(
 ) -> None:
     """Write what a line is beside its end (x, y), so many points above it or, if < 0, below it."""
     where = "top" if points < 0 else "bottom" if points > 0 else "center"
-    side: dict[str, Any] = {"va": where, "xytext": (4, points)}
-    axes.annotate(text, (x, y), textcoords="offset points", color=color, **side)
+    annotate(axes, text, (x, y), (4, points), va=where, color=color)
+
+
+def annotate(axes: Axes, text: str, xy: Any, points: tuple[float, float], **look: Any) -> None:
+    """Write beside a place of a figure, so many points to its right and above it."""
+    axes.annotate(text, xy, xytext=points, textcoords="offset points", **look)
 
 
 def legend_above(figure: Figure, columns: int = 3) -> None:
@@ -293,19 +297,12 @@ def figure_norms(
     axes.plot(list(penalised), list(penalised.values()), "k-")
     for l2_reg_lambda, norm in penalised.items():
         axes.plot(l2_reg_lambda, norm, "o", color=color_of(l2_reg_lambda), markeredgecolor="black")
-        text = number(norm, ".3g")
-        below_left: dict[str, Any] = {"ha": "right", "va": "top", "xytext": (-4, -5)}
-        axes.annotate(text, (l2_reg_lambda, norm), textcoords="offset points", **below_left)
+        place = l2_reg_lambda, norm
+        annotate(axes, number(norm, ".3g"), place, (-4, -5), ha="right", va="top")
     if 0 in norms:
         axes.axhline(norms[0], color=color_of(0), linestyle=(0, (1, 3)), linewidth=1)
-        place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right"}
-        axes.annotate(
-            f"λ = 0, early stop: {number(norms[0], '.3g')}",
-            (1, norms[0]),
-            textcoords="offset points",
-            xytext=(-4, 3),
-            **place,
-        )
+        text, right = f"λ = 0, early stop: {number(norms[0], '.3g')}", ("axes fraction", "data")
+        annotate(axes, text, (1, norms[0]), (-4, 3), ha="right", xycoords=right)
     axes.margins(x=0.12, y=0.14)
     mark_cut_short(figure, trainers)
     return figure

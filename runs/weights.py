@@ -8,7 +8,6 @@ run no code. The same run gives the same bytes.
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,10 +82,6 @@ def load_weights(path: str | Path) -> SavedWeights:
         If it is damaged or no weights file. One line, with the path and what is wrong.
     """
     with Path(path).open("rb") as file:
-        # NumPy would take any other file for a pickled object.
-        if not zipfile.is_zipfile(file):
-            raise ValueError(f"{path}: is no .npz file")
-        file.seek(0)
         try:
             with np.load(file, allow_pickle=False) as archive:
                 arrays = dict(archive)

@@ -338,7 +338,9 @@ def test_only_figures_that_show_an_interrupted_run_say_so():
     diverged = figure_norms(
         {1: 2.0}, [interrupted, a_run("a", ended="diverged"), a_run("b", ended="diverged")]
     )
-    assert diverged.get_supxlabel() == ("interrupted at step 7: shuffled\ndiverged at step 8: a, b")
+    assert diverged.get_supxlabel() == (
+        "interrupted at step 7: shuffled\ndiverged at step 8: a\ndiverged at step 8: b"
+    )
 
 
 @pytest.mark.parametrize("limits", [(0, 0.01), (0.5, 1)])

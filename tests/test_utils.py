@@ -37,16 +37,10 @@ def test_the_binary_split_is_the_assignments():
     np.testing.assert_array_equal(swapped[3], 1 - Y_val)
 
 
-@pytest.mark.parametrize(
-    ("digits", "message"),
-    [
-        ((2, 2), "class1 and class2 are both 2; expected two different digits"),
-        ((11, 2), "class1 is 11; expected a digit from 0 to 9"),
-        ((2, -1), "class2 is -1; expected a digit"),
-    ],
-)
-def test_load_binary_dataset_refuses_what_are_no_two_digits(digits, message):
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize("digits", [(2, 2), (11, 2), (2, -1)])
+def test_load_binary_dataset_refuses_what_are_no_two_digits(digits):
+    message = "class1 and class2 are {} and {}; expected two different digits from 0 to 9"
+    with pytest.raises(ValueError, match=message.format(*digits)):
         utils.load_binary_dataset(*digits)
 
 
