@@ -1,7 +1,5 @@
 """Tasks 2b to 2e: the logistic model tells 2 from 3; loss, accuracy, early stopping, shuffling."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

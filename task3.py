@@ -1,7 +1,5 @@
 """Tasks 3b to 3d: the softmax model tells all ten digits; loss, accuracy, overfitting."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Functions and methods raise a ValueError for arguments of another shape or dtype than stated.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

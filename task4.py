@@ -1,7 +1,5 @@
 """Tasks 4b to 4e: what an L2 penalty does to the weights and the accuracy of the softmax model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numerics.arguments import Floats, check_dataset, check_positive
-from numerics.evaluation import evaluate
+from numerics.linear import evaluate
 from utils import PATIENCE, SEED, VALIDATIONS_PER_EPOCH, batch_loader
 
 MOST_WAITING = 10  # However large the patience is: Ctrl-C waits until they are evaluated.

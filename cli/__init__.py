@@ -3,8 +3,6 @@
 `cli.training` has the parts of a task script that trains.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import io

@@ -1,7 +1,5 @@
 """The parts of a task script: train, keep weights and figures, then talk about them."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import functools

@@ -4,8 +4,6 @@ NumPy would broadcast some of them without a word: targets of shape (N,) against
 (N, 1) make N² differences.
 """
 
-from __future__ import annotations
-
 import math
 from numbers import Integral, Real
 

@@ -5,8 +5,6 @@ least by one percent of the largest of all gradients: where a gradient is zero, 
 make an error of 100 %.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The two matrix products of every linear model.
+"""The two matrix products of every linear model, and its evaluation at several weights at once.
 
 A layer of K outputs computes the logits ``X @ w`` on its way forward and ``X.T @ errors`` on its
 way back. Both functions take one weight matrix of shape (D, K), or a stack of M of them of shape
@@ -22,12 +22,13 @@ the whole takes on two, and does not care whether another program keeps one of t
 of a stack are laid side by side, as one matrix.
 """
 
-from __future__ import annotations
-
+import copy
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from numerics.arguments import Floats, check_matrix
 
@@ -36,6 +37,8 @@ SMALL_PRODUCT = 2**18
 LARGE_PRODUCT = 2**21
 # Thinner slices cost more than they save.
 FEWEST_COLUMNS = 16
+# Images that are evaluated at once: few enough that their logits stay in the processor's cache.
+BLOCK_SIZE = 2500
 
 
 def stack_weights(weights: Iterable[Floats]) -> Floats:
@@ -143,3 +146,44 @@ def columns_of_slice(N: int, multiplications_in_column: int) -> int:
     slices = (columns for columns in range(most, 0, -1) if N % columns == 0)
     columns = next(slices, N)
     return columns if columns >= min(N, FEWEST_COLUMNS) else N
+
+
+def evaluate(
+    model: Any,
+    weights: Mapping[int, Floats],
+    X: Floats,
+    Y: NDArray,
+    *measures: Callable[[NDArray, Floats], float],
+) -> list[dict[int, float]]:
+    """Compute the mean of each measure over all samples, for each of several weights.
+
+    One product with M weights side by side takes far less time than M products: it waits for the
+    images in memory once.
+
+    Parameters
+    ----------
+    model : BinaryModel or SoftmaxModel
+        Left as it is.
+    weights : mapping of step to ndarray of shape (D, K), float
+    X : ndarray of shape (N, D), float
+    Y : ndarray of shape (N, K)
+    *measures : callable
+        ``measure(targets, outputs)`` gives a mean over samples, such as a loss or an accuracy.
+
+    Returns
+    -------
+    list of dict
+        For each measure, ``{step: mean}``.
+    """
+    if not weights:
+        return [{} for _ in measures]
+    stack = copy.copy(model)
+    stack.w = stack_weights(weights.values())
+    sums = np.zeros((len(measures), len(weights)))
+    for start in range(0, len(X), BLOCK_SIZE):
+        X_block = X[start : start + BLOCK_SIZE]
+        Y_block = np.asfortranarray(Y[start : start + BLOCK_SIZE])
+        for m, outputs in enumerate(stack.forward(X_block)):
+            sums[:, m] += [len(X_block) * measure(Y_block, outputs) for measure in measures]
+    means = (sums / len(X)).tolist()
+    return [dict(zip(weights, values, strict=True)) for values in means]

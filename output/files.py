@@ -1,7 +1,5 @@
 """Whole files or none, and a look at where they will go before the work begins."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tempfile

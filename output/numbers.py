@@ -1,7 +1,5 @@
 """Numbers as they are set in print: in texts, tables, figures and on the command line."""
 
-from __future__ import annotations
-
 import sys
 import unicodedata
 

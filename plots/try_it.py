@@ -1,7 +1,5 @@
 """Shows, as the output of a notebook's cell, what the page needs for its appendix *Try it*."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any

@@ -5,8 +5,6 @@ value for each entry of a history. Nothing in it is pickled, so that opening a s
 run no code. The same run gives the same bytes.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any, NamedTuple

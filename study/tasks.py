@@ -24,7 +24,7 @@ import mnist
 import task2
 import task3
 from numerics.arguments import Floats
-from numerics.evaluation import evaluate
+from numerics.linear import evaluate
 from study.fluctuations import deepest_dip, epoch_periodicity, mean_absolute_change
 from study.templates import class_mean_correlation, roughness
 from task2a import pre_process_images
