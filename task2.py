@@ -1,16 +1,14 @@
 """Tasks 2b to 2e: the logistic model tells 2 from 3; loss, accuracy, early stopping, shuffling."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import cli
 import mnist
 from cli import training
-from numerics.arguments import Floats, check_outputs
+from numerics.arguments import Array, Floats, check_outputs
 from plots import Figures, figure_run, figure_val_accuracies
 from task2a import DIGITS, BinaryModel, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
@@ -22,7 +20,7 @@ LOSS_LIMITS = (0, 0.2)  # of the figures' y axes
 ACCURACY_LIMITS = (0.93, 0.99)
 
 
-def accuracy(targets: NDArray, outputs: Floats) -> float:
+def accuracy(targets: Array, outputs: Floats) -> float:
     """Compute the fraction of samples that are predicted right: 1 if and only if ŷ >= 0.5.
 
     Parameters
@@ -34,7 +32,7 @@ def accuracy(targets: NDArray, outputs: Floats) -> float:
     return float(np.mean((outputs >= 0.5) == targets))
 
 
-def calculate_accuracy(X: Floats, targets: NDArray, model: BinaryModel) -> float:
+def calculate_accuracy(X: Floats, targets: Array, model: BinaryModel) -> float:
     """Compute the fraction of the samples X [N, 785] that the model predicts right.
 
     The course's checks call this; a trainer measures `accuracy` of outputs that it has.
@@ -75,16 +73,9 @@ def make_trainer(
 
     All else is as in `BaseTrainer`, and the defaults are the assignment's.
     """
-    return LogisticTrainer(
-        BinaryModel(),
-        learning_rate,
-        batch_size,
-        shuffle,
-        *data,
-        patience=patience,
-        rng=seed,
-        name="shuffled" if shuffle else "not shuffled",
-    )
+    run = BinaryModel(), learning_rate, batch_size, shuffle, *data
+    name = "shuffled" if shuffle else "not shuffled"
+    return LogisticTrainer(*run, patience=patience, rng=seed, name=name)
 
 
 def make_trainers(data: Data, **settings: Any) -> dict[str, LogisticTrainer]:
@@ -95,23 +86,20 @@ def make_trainers(data: Data, **settings: Any) -> dict[str, LogisticTrainer]:
     }
 
 
-def draw(trainers: Mapping[str, LogisticTrainer]) -> Figures:
+def draw(trainers: training.Runs) -> Figures:
     """Draw the figures of task 2, by file name, as far as there are runs for them."""
     figures = {}
-    if "task2_not_shuffled" in trainers:
-        trainer = trainers["task2_not_shuffled"]
+    if trainer := trainers.get("task2_not_shuffled"):
         figures["task2b_binary_train_loss.png"] = figure_run(trainer, "loss", LOSS_LIMITS)
-        figures["task2c_binary_train_accuracy.png"] = figure_run(
-            trainer, "accuracy", ACCURACY_LIMITS
-        )
+        accuracies = figure_run(trainer, "accuracy", ACCURACY_LIMITS)
+        figures["task2c_binary_train_accuracy.png"] = accuracies
     if len(trainers) == 2:
-        figures["task2e_train_accuracy_shuffle_difference.png"] = figure_val_accuracies(
-            trainers.values(), ACCURACY_LIMITS
-        )
+        both = figure_val_accuracies(trainers.values(), ACCURACY_LIMITS)
+        figures["task2e_train_accuracy_shuffle_difference.png"] = both
     return figures
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the experiments of task 2 as the command line says; see ``--help``."""
     options = cli.DIGITS_OPTION, cli.TASK_OPTIONS
     parser = cli.Parser(__doc__, *options, digits=DIGITS, learning_rate=LEARNING_RATE)

@@ -3,13 +3,10 @@
 Functions and methods raise a ValueError for arguments of another shape or dtype than stated.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
 import cli
-from numerics.arguments import NUMBERS, Floats, check_matrix, check_outputs, check_range
+from numerics.arguments import NUMBERS, Array, Floats, check_matrix, check_outputs, check_range
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
 from utils import load_binary_dataset
@@ -20,7 +17,7 @@ IMAGE_SIZE = 784
 NUM_CHECKED = 20  # images in the checks of this script
 
 
-def pre_process_images(X: NDArray) -> NDArray[np.float32]:
+def pre_process_images(X: Array) -> Floats:
     """Scale pixels to -1…1 and append the column of ones of the bias trick.
 
     Parameters
@@ -54,7 +51,7 @@ def sigmoid(z: Floats) -> Floats:
     return np.where(z >= 0, 1, e) / (1 + e)
 
 
-def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
+def cross_entropy_loss(targets: Array, outputs: Floats) -> float:
     """Compute the mean logistic loss C(w) = -1/N Σₙ yⁿ ln ŷⁿ + (1 - yⁿ) ln(1 - ŷⁿ).
 
     Parameters
@@ -95,7 +92,7 @@ class BinaryModel:
         """Compute the outputs ŷ = sigmoid(X w) of X [N, 785]: [N, 1], values 0 to 1."""
         return sigmoid(logits(X, self.w))
 
-    def backward(self, X: Floats, outputs: Floats, targets: NDArray) -> None:
+    def backward(self, X: Floats, outputs: Floats, targets: Array) -> None:
         """Set `grad` to ∂C/∂w = -1/N Σₙ (yⁿ - ŷⁿ) xⁿ (task 1a).
 
         Parameters
@@ -114,7 +111,7 @@ class BinaryModel:
         self.grad = None
 
 
-def gradient_approximation_test(model: BinaryModel, X: Floats, Y: NDArray) -> float:
+def gradient_approximation_test(model: BinaryModel, X: Floats, Y: Array) -> float:
     """Check `backward` against central differences of the loss for every weight, in float64.
 
     Parameters
@@ -137,7 +134,7 @@ def gradient_approximation_test(model: BinaryModel, X: Floats, Y: NDArray) -> fl
     return check_gradient(model, X, Y, cross_entropy_loss)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
     text = "Check preprocessing, model, loss and gradient of task 2a on real images."
     parser = cli.Parser(text, cli.DIGITS_OPTION, cli.DATA_OPTIONS, digits=DIGITS)

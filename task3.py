@@ -1,15 +1,13 @@
 """Tasks 3b to 3d: the softmax model tells all ten digits; loss, accuracy, overfitting."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import cli
 import mnist
 from cli import training
-from numerics.arguments import Floats, check_outputs
+from numerics.arguments import Array, Floats, check_outputs
 from plots import Figures, figure_run
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
@@ -24,7 +22,7 @@ LOSS_LIMITS = (0.2, 0.6)  # of the figures' y axes
 ACCURACY_LIMITS = (0.89, 0.93)
 
 
-def accuracy(targets: NDArray, outputs: Floats) -> float:
+def accuracy(targets: Array, outputs: Floats) -> float:
     """Compute the fraction of samples whose largest output is the one of their class.
 
     Parameters
@@ -40,7 +38,7 @@ def accuracy(targets: NDArray, outputs: Floats) -> float:
     return float(np.count_nonzero(is_max & (targets == 1)) / len(targets))
 
 
-def calculate_accuracy(X: Floats, targets: NDArray, model: SoftmaxModel) -> float:
+def calculate_accuracy(X: Floats, targets: Array, model: SoftmaxModel) -> float:
     """Compute the fraction of the samples X [N, 785] that the model predicts right.
 
     The course's checks call this; a trainer measures `accuracy` of outputs that it has.
@@ -82,19 +80,11 @@ def make_trainer(
     All else is as in `BaseTrainer`, and the defaults are the assignment's.
     """
     name = f"λ = {l2_reg_lambda:.12g}"
-    return SoftmaxTrainer(
-        SoftmaxModel(l2_reg_lambda),
-        learning_rate,
-        batch_size,
-        SHUFFLE,
-        *data,
-        patience=patience,
-        rng=seed,
-        name=name,
-    )
+    run = SoftmaxModel(l2_reg_lambda), learning_rate, batch_size, SHUFFLE, *data
+    return SoftmaxTrainer(*run, patience=patience, rng=seed, name=name)
 
 
-def draw(trainers: Mapping[str, SoftmaxTrainer]) -> Figures:
+def draw(trainers: training.Runs) -> Figures:
     """Draw the figures of task 3, by file name, if there is a run for them."""
     if "task3_softmax" not in trainers:
         return {}
@@ -105,7 +95,7 @@ def draw(trainers: Mapping[str, SoftmaxTrainer]) -> Figures:
     }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the experiment of task 3 as the command line says; see ``--help``."""
     parser = cli.Parser(__doc__, cli.TASK_OPTIONS, learning_rate=LEARNING_RATE)
     text = "weight of the L2 penalty"

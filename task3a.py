@@ -3,21 +3,18 @@
 Functions and methods raise a ValueError for arguments of another shape or dtype than stated.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
 import cli
 from mnist import NUM_CLASSES
-from numerics.arguments import INTEGERS, Floats, check_matrix, check_outputs, check_range
+from numerics.arguments import INTEGERS, Array, Floats, check_matrix, check_outputs, check_range
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
 from task2a import IMAGE_SIZE, NUM_CHECKED, pre_process_images
 from utils import load_full_mnist
 
 
-def one_hot_encode(Y: NDArray, num_classes: int) -> NDArray[np.float32]:
+def one_hot_encode(Y: Array, num_classes: int) -> Floats:
     """Turn labels into rows with a single one.
 
     Parameters
@@ -44,7 +41,7 @@ def softmax(z: Floats) -> Floats:
     return e
 
 
-def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
+def cross_entropy_loss(targets: Array, outputs: Floats) -> float:
     """Compute the mean softmax loss C(w) = -1/N Σₙ Σₖ yₖⁿ ln ŷₖⁿ.
 
     Parameters
@@ -91,7 +88,7 @@ class SoftmaxModel:
         """Compute the outputs ŷ = softmax(X w) of X [N, 785]: [N, 10], values 0 to 1."""
         return softmax(logits(X, self.w))
 
-    def backward(self, X: Floats, outputs: Floats, targets: NDArray) -> None:
+    def backward(self, X: Floats, outputs: Floats, targets: Array) -> None:
         """Set `grad` to ∂J/∂w = -1/N Σₙ xⁿ (yⁿ - ŷⁿ)ᵀ + 2λw (tasks 1b and 4a).
 
         Parameters
@@ -112,13 +109,13 @@ class SoftmaxModel:
         self.grad = None
 
 
-def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: NDArray) -> float:
+def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: Array) -> float:
     """Check `backward` as in task 2a, against central differences of J(w) = C(w) + λ Σ w²."""
     __tracebackhide__ = True
     return check_gradient(model, X, Y, cross_entropy_loss, model.l2_reg_lambda)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
     text = "Check one-hot encoding, model, loss and gradient of task 3a on real images."
     parser = cli.Parser(text, cli.DATA_OPTIONS)

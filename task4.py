@@ -1,6 +1,6 @@
 """Tasks 4b to 4e: what an L2 penalty does to the weights and the accuracy of the softmax model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ def squared_norm(w: Floats) -> float:
     return float(np.sum(np.square(w, dtype=np.float64)))
 
 
-def draw(trainers: Mapping[str, SoftmaxTrainer]) -> Figures:
+def draw(trainers: training.Runs) -> Figures:
     """Draw the figures of task 4, by file name, as far as there are runs for them."""
     if not trainers:
         return {}
@@ -55,7 +55,7 @@ def draw(trainers: Mapping[str, SoftmaxTrainer]) -> Figures:
     return figures
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the experiments of task 4 as the command line says; see ``--help``."""
     parser = cli.Parser(__doc__, cli.TASK_OPTIONS, learning_rate=LEARNING_RATE)
     text = "weights of the L2 penalty; 0 is always among them"

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from numerics.arguments import Floats, check_dataset, check_positive
+from numerics.arguments import Array, Floats, Measure, check_dataset, check_positive
 from numerics.linear import evaluate
 from utils import PATIENCE, SEED, VALIDATIONS_PER_EPOCH, batch_loader
 
@@ -51,8 +50,8 @@ class BaseTrainer:
         The step whose weights were kept, and their validation loss.
     """
 
-    loss: Callable[[NDArray, Floats], float]  # A subclass states both: (targets, outputs) → mean.
-    accuracy: Callable[[NDArray, Floats], float]
+    loss: Measure  # A subclass states both.
+    accuracy: Measure
     records_train_accuracy = True  # They decide nothing; a validation takes half as long without.
 
     def __init__(
@@ -62,9 +61,9 @@ class BaseTrainer:
         batch_size: int,
         shuffle_dataset: bool,
         X_train: Floats,
-        Y_train: NDArray,
+        Y_train: Array,
         X_val: Floats,
-        Y_val: NDArray,
+        Y_val: Array,
         *,
         patience: int = PATIENCE,
         rng: np.random.Generator | int = SEED,
@@ -123,13 +122,13 @@ class BaseTrainer:
             self.seconds = time.perf_counter() - started_at
         return self.train_history, self.val_history
 
-    def batches(self, num_epochs: int) -> Iterator[tuple[Floats, NDArray]]:
+    def batches(self, num_epochs: int) -> Iterator[tuple[Floats, Array]]:
         """Yield the batches of all epochs. The last one of an epoch is left out if incomplete."""
         settings = self.batch_size, self.shuffle_dataset
         for _ in range(num_epochs):
             yield from batch_loader(self.X_train, self.Y_train, *settings, rng=self.rng)
 
-    def train_step(self, X_batch: Floats, Y_batch: NDArray) -> float:
+    def train_step(self, X_batch: Floats, Y_batch: Array) -> float:
         """Make one step, w ← w − η ∂J/∂w, and return the loss of the batch before it."""
         Y_batch = np.asfortranarray(Y_batch)  # classes first, as the outputs (`numerics.linear`)
         outputs = self.model.forward(X_batch)  # forward: ŷ

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import mnist
-from numerics.arguments import check_positive
+from numerics.arguments import Array, check_positive
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +23,7 @@ VALIDATIONS_PER_EPOCH = 5
 SEED = 0  # of the order of the samples
 
 # X_train, Y_train, X_val, Y_val
-Data = tuple[NDArray, NDArray, NDArray, NDArray]
+Data = tuple[Array, Array, Array, Array]
 
 
 def load_full_mnist(data_dir: str | Path = mnist.DATA_DIR) -> Data:
@@ -80,7 +79,7 @@ def load_binary_dataset(class1: int, class2: int, data_dir: str | Path = mnist.D
         raise ValueError(f"class1 and class2 are {class1!r} and {class2!r}; {expected}")
     X_train, Y_train, X_val, Y_val = load_full_mnist(data_dir)
 
-    def two_digits(X: NDArray, Y: NDArray) -> tuple[NDArray, NDArray]:
+    def two_digits(X: Array, Y: Array) -> tuple[Array, Array]:
         chosen = np.isin(Y[:, 0], (class1, class2))
         return X[chosen], (Y[chosen] == class1).astype(np.uint8)
 
@@ -88,14 +87,14 @@ def load_binary_dataset(class1: int, class2: int, data_dir: str | Path = mnist.D
 
 
 def batch_loader(
-    X: NDArray,
-    Y: NDArray,
+    X: Array,
+    Y: Array,
     batch_size: int,
     shuffle: bool = False,
     drop_last: bool = True,
     *,
     rng: np.random.Generator | int | None = None,
-) -> Iterator[tuple[NDArray, NDArray]]:
+) -> Iterator[tuple[Array, Array]]:
     """Cut a data set into batches.
 
     Parameters

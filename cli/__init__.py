@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -181,12 +181,9 @@ def gradient_check(what: str, test: Callable[..., float], *arguments: Any) -> Ch
     return f"backward: {what}, largest relative error {error} ({scale})", True
 
 
-def print_checks(checks: Iterable[Check], quiet: bool) -> int:
+def print_checks(checks: list[Check], quiet: bool) -> int:
     """Print a line for each check, or only for those that failed; give the exit code."""
-    exit_code = 0
     for what, passed in checks:
-        if not passed:
-            exit_code = EXIT_ERROR
-        if not passed or not quiet:
+        if not (passed and quiet):
             print(printable(f"{'passed' if passed else 'failed'}: {what}"))
-    return exit_code
+    return 0 if all(passed for _, passed in checks) else EXIT_ERROR

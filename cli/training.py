@@ -4,9 +4,9 @@ import argparse
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from tabulate import tabulate
@@ -22,7 +22,7 @@ from runs.training import train_all
 from runs.weights import SavedWeights, save_weights
 from trainer import BaseTrainer
 
-Trainer = TypeVar("Trainer", bound=BaseTrainer)
+Runs = Mapping[str, BaseTrainer]  # by the names of their weights files
 
 TRAINER_SETTINGS = ("learning_rate", "batch_size", "patience", "seed")
 # Tables and figures name those that are not the assignment's.
@@ -45,22 +45,19 @@ def other_settings(args: argparse.Namespace) -> str:
     return ", ".join(found)
 
 
-def train(
-    trainers: Mapping[str, Trainer], args: argparse.Namespace, interrupted: Callable[[], bool]
-) -> dict[str, Trainer]:
+def train(trainers: Runs, args: argparse.Namespace, interrupted: Callable[[], bool]) -> Runs:
     """Train the runs, with a progress bar each, until they end or Ctrl-C was pressed.
 
     Parameters
     ----------
     trainers : mapping of str to BaseTrainer
-        By the names of their weights files.
     args : argparse.Namespace
     interrupted : callable
         Tells whether Ctrl-C was pressed.
 
     Returns
     -------
-    dict of str to BaseTrainer
+    mapping of str to BaseTrainer
         Those for which `is_worth_keeping`, a run that diverged among them (see `report_runs`).
 
     Raises
@@ -109,7 +106,7 @@ def show_progress(bar: tqdm, trainer: BaseTrainer) -> None:
 
 
 def keep_weights(
-    trained: Mapping[str, BaseTrainer], args: argparse.Namespace, *, model: str, classes: Sequence
+    trained: Runs, args: argparse.Namespace, *, model: str, classes: Sequence
 ) -> list[Path]:
     """Write the weights of each run, with all that says how they came about; give the files.
 
@@ -122,7 +119,6 @@ def keep_weights(
         The digit of each output; for the logistic model those of target 1 and of target 0.
     """
     is_mnist = args.data_dir.resolve() == mnist.DATA_DIR.resolve()
-    paths = []
     for name, trainer in trained.items():
         settings = {
             "model": model,
@@ -134,33 +130,28 @@ def keep_weights(
             "shuffle": trainer.shuffle_dataset,
             **{name: getattr(trainer, name) for name in HOW_IT_ENDED},
         }
-        paths.append(args.weights / f"{name}.npz")
         histories = trainer.train_history, trainer.val_history
-        save_weights(paths[-1], SavedWeights(trainer.model.w, settings, *histories))
-    return paths
+        saved = SavedWeights(trainer.model.w, settings, *histories)
+        save_weights(args.weights / f"{name}.npz", saved)
+    return [args.weights / f"{name}.npz" for name in trained]
 
 
 @house_style()
 def save_figures(figures: Figures, args: argparse.Namespace) -> list[Path]:
     """Write figures by file name, each as a whole or not at all; give the files."""
-    paths = []
     for name, figure in figures.items():
         add_note(figure, other_settings(args))
-        paths.append(args.figures / name)
-        with atomic_path(paths[-1]) as temporary:
+        with atomic_path(args.figures / name) as temporary:
             figure.savefig(temporary)
         if getattr(args, "show", False):  # The study has no such option.
             import matplotlib.pyplot as plt
 
             plt.figure(figure)
-    return paths
+    return [args.figures / name for name in figures]
 
 
 def report_runs(
-    trainers: Mapping[str, BaseTrainer],
-    paths: Iterable[Path],
-    args: argparse.Namespace,
-    interrupted: Callable[[], bool],
+    trainers: Runs, paths: list[Path], args: argparse.Namespace, interrupted: Callable[[], bool]
 ) -> int:
     """Print a table of the runs, the files that were written, and what went wrong.
 

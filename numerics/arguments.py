@@ -5,12 +5,16 @@ NumPy would broadcast some of them without a word: targets of shape (N,) against
 """
 
 import math
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[Any]
 Floats = NDArray[np.floating]
+Measure = Callable[[Array, Floats], float]  # (targets, outputs) → mean, such as a loss
 
 # What dtypes of these kinds are called.
 FLOAT, INTEGERS, NUMBERS = "f", "iu", "fiub"
@@ -26,7 +30,7 @@ def check_positive(name: str, value: float, *, whole: bool = False, most: float 
 
 
 def check_matrix(
-    name: str, array: NDArray, columns: int, kinds: str = FLOAT, rows: int | None = None
+    name: str, array: Array, columns: int, kinds: str = FLOAT, rows: int | None = None
 ) -> None:
     """Raise a ValueError unless an array has this shape, at least one row, and a fitting dtype."""
     fits = array.ndim == 2 and array.shape[1] == columns and len(array) > 0
@@ -37,7 +41,7 @@ def check_matrix(
         )
 
 
-def check_range(name: str, array: NDArray, low: float, high: float) -> None:
+def check_range(name: str, array: Array, low: float, high: float) -> None:
     """Raise a ValueError unless all values, none of them NaN, are within these limits."""
     if not (array.min() >= low and array.max() <= high):
         raise ValueError(
@@ -45,7 +49,7 @@ def check_range(name: str, array: NDArray, low: float, high: float) -> None:
         )
 
 
-def check_outputs(targets: NDArray, outputs: Floats, num_outputs: int | None = None) -> None:
+def check_outputs(targets: Array, outputs: Floats, num_outputs: int | None = None) -> None:
     """Raise a ValueError unless outputs [N, K], float, and targets [N, K] belong together.
 
     Parameters
@@ -60,7 +64,7 @@ def check_outputs(targets: NDArray, outputs: Floats, num_outputs: int | None = N
     check_matrix("targets", targets, K, NUMBERS, len(outputs))
 
 
-def check_dataset(part: str, X: Floats, Y: NDArray, w: Floats) -> None:
+def check_dataset(part: str, X: Floats, Y: Array, w: Floats) -> None:
     """Raise a ValueError unless X_`part` and Y_`part` fit each other and the weights w [D, K]."""
     D, K = w.shape
     check_matrix(f"X_{part}", X, D)

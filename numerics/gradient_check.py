@@ -5,15 +5,11 @@ least by one percent of the largest of all gradients: where a gradient is zero, 
 make an error of 100 %.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from numerics.arguments import Floats
-
-Loss = Callable[[NDArray, Floats], float]
+from numerics.arguments import Array, Floats, Measure
 
 # The error of a central difference has a part that grows with ε² and a part of rounding that grows
 # with 1/ε. In float64, with losses around 1, this ε keeps both near 1e-10.
@@ -26,7 +22,7 @@ LARGEST_MISFIT = 1e-3
 
 
 def check_gradient(
-    model: Any, X: NDArray, Y: NDArray, loss: Loss, l2_reg_lambda: float = 0.0
+    model: Any, X: Array, Y: Array, loss: Measure, l2_reg_lambda: float = 0.0
 ) -> float:
     """Compare `model.backward` with (J(w + ε) - J(w - ε)) / 2ε for every weight, in float64.
 
@@ -90,8 +86,8 @@ def check_gradient(
 
 
 def central_differences(
-    model: Any, X: Floats, Y: NDArray, loss: Loss, l2_reg_lambda: float
-) -> NDArray[np.float64]:
+    model: Any, X: Floats, Y: Array, loss: Measure, l2_reg_lambda: float
+) -> Floats:
     """Compute (J(w + ε) - J(w - ε)) / 2ε for every weight; `model.w` is the same afterwards."""
     w = model.w
     differences = np.empty_like(w)

@@ -24,13 +24,12 @@ of a stack are laid side by side, as one matrix.
 
 import copy
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from numerics.arguments import Floats, check_matrix
+from numerics.arguments import Array, Floats, Measure, check_matrix
 
 # In multiplications: what OpenBLAS does at once, and what is worth cutting into such slices.
 SMALL_PRODUCT = 2**18
@@ -149,11 +148,7 @@ def columns_of_slice(N: int, multiplications_in_column: int) -> int:
 
 
 def evaluate(
-    model: Any,
-    weights: Mapping[int, Floats],
-    X: Floats,
-    Y: NDArray,
-    *measures: Callable[[NDArray, Floats], float],
+    model: Any, weights: Mapping[int, Floats], X: Floats, Y: Array, *measures: Measure
 ) -> list[dict[int, float]]:
     """Compute the mean of each measure over all samples, for each of several weights.
 

@@ -126,9 +126,7 @@ def mark_cut_short(figure: Figure, trainers: Iterable[BaseTrainer]) -> None:
 
 
 @house_style()
-def figure_run(
-    trainer: BaseTrainer, quantity: Literal["loss", "accuracy"], ylim: tuple[float, float]
-) -> Figure:
+def figure_run(trainer: BaseTrainer, quantity: str, ylim: tuple[float, float]) -> Figure:
     """Draw training and validation loss or accuracy of a run against gradient steps.
 
     Parameters
@@ -258,9 +256,8 @@ def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrain
         pixels = w[:-1]
         limit = abs(pixels).max()
         for k, axes in enumerate(row):
-            image = axes.imshow(
-                pixels[:, k].reshape(IMAGE_SHAPE), vmin=-limit, vmax=limit, cmap="RdBu_r"
-            )
+            template = pixels[:, k].reshape(IMAGE_SHAPE)
+            image = axes.imshow(template, vmin=-limit, vmax=limit, cmap="RdBu_r")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name)

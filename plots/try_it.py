@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 from IPython.display import display
-from numpy.typing import NDArray
 
+from numerics.arguments import Array
 from plots.display import Output
 
 MIME_TYPE = "application/vnd.try-it+json"
 
 
-def show_try_it(models: Sequence[Any], images: NDArray, labels: NDArray) -> None:
+def show_try_it(models: Sequence[Any], images: Array, labels: Array) -> None:
     """Show, as the output of a cell, the data of *Try it*; `report.try_it` makes HTML of them.
 
     Parameters
@@ -33,6 +33,6 @@ def show_try_it(models: Sequence[Any], images: NDArray, labels: NDArray) -> None
     display(Output({MIME_TYPE: data, "text/plain": "The page of the report has Try it here."}))
 
 
-def encode(values: NDArray) -> str:
+def encode(values: Array) -> str:
     """Write the bytes of an array, row by row, in base64."""
     return b64encode(values.tobytes()).decode("ascii")

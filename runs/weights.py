@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numerics.arguments import Floats
 from output.files import atomic_path
@@ -96,6 +95,6 @@ def load_weights(path: str | Path) -> SavedWeights:
     return SavedWeights(w, settings, train_history, val_history)
 
 
-def history_of(rows: NDArray[np.float64]) -> dict[int, float]:
+def history_of(rows: Floats) -> dict[int, float]:
     """Make one history out of an array of shape (n, 2)."""
     return {int(step): value for step, value in rows.tolist()}
