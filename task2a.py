@@ -137,8 +137,8 @@ def gradient_approximation_test(model: BinaryModel, X: Floats, Y: Array) -> floa
 def main(argv: list[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
     text = "Check preprocessing, model, loss and gradient of task 2a on real images."
-    parser = cli.Parser(text, cli.DIGITS_OPTION, cli.DATA_OPTIONS, digits=DIGITS)
-    args = parser.parse_args(argv)
+    options = cli.DIGITS_OPTION, cli.DATA_OPTIONS
+    args = cli.Parser(text, *options, digits=DIGITS).parse_args(argv)
     class1, class2 = args.digits
     data = load_binary_dataset(class1, class2, args.data_dir)
     images, Y = (part[:NUM_CHECKED] for part in data[:2])

@@ -85,9 +85,7 @@ def make_trainer(
 
 
 def draw(trainers: training.Runs) -> Figures:
-    """Draw the figures of task 3, by file name, if there is a run for them."""
-    if "task3_softmax" not in trainers:
-        return {}
+    """Draw the figures of task 3, by file name."""
     trainer = trainers["task3_softmax"]
     return {
         "task3b_softmax_train_loss.png": figure_run(trainer, "loss", LOSS_LIMITS),
@@ -106,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
         trainer = make_trainer(data, l2_reg_lambda=args.l2, **training.trainer_settings(args))
         trained = training.train({"task3_softmax": trainer}, args, interrupted)
         paths = training.keep_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
-        paths += training.save_figures(draw(trained), args)
+        paths += training.save_figures(draw(trained) if trained else {}, args)
     return training.report_runs({"task3_softmax": trainer}, paths, args, interrupted)
 
 

@@ -118,8 +118,7 @@ def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: Array) -> flo
 def main(argv: list[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
     text = "Check one-hot encoding, model, loss and gradient of task 3a on real images."
-    parser = cli.Parser(text, cli.DATA_OPTIONS)
-    args = parser.parse_args(argv)
+    args = cli.Parser(text, cli.DATA_OPTIONS).parse_args(argv)
     images, labels = (part[:NUM_CHECKED] for part in load_full_mnist(args.data_dir)[:2])
     X, Y = pre_process_images(images), one_hot_encode(labels, NUM_CLASSES)
     outputs = SoftmaxModel(0.0).forward(X)

@@ -39,8 +39,6 @@ def squared_norm(w: Floats) -> float:
 
 def draw(trainers: training.Runs) -> Figures:
     """Draw the figures of task 4, by file name, as far as there are runs for them."""
-    if not trainers:
-        return {}
     runs = list(trainers.values())
     # The smallest λ and the largest, which are the same if there is a single run.
     shown = {trainer.name: trainer for trainer in (runs[0], runs[-1])}
@@ -66,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         trainers = make_trainers(data, args.l2, **training.trainer_settings(args))
         trained = training.train(trainers, args, interrupted)
         paths = training.keep_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
-        paths += training.save_figures(draw(trained), args)
+        paths += training.save_figures(draw(trained) if trained else {}, args)
     return training.report_runs(trainers, paths, args, interrupted)
 
 

@@ -140,10 +140,9 @@ class BaseTrainer:
         """End the run with an error if a loss or the sum of the weights' sizes is not finite."""
         if not math.isfinite(value):
             self.ended = "diverged"
-            self.error = FloatingPointError(
-                f"{self.name}: the weights are no longer finite at step {self.stop_step} with"
-                f" learning rate {self.learning_rate:g}; choose a smaller learning rate"
-            )
+            problem = f"{self.name}: the weights are no longer finite at step {self.stop_step}"
+            rate = f"learning rate {self.learning_rate:g}; choose a smaller learning rate"
+            self.error = FloatingPointError(f"{problem} with {rate}")
             raise self.error
 
     def validate_later(self, step: int) -> None:

@@ -66,10 +66,8 @@ def load_split(
     labels, num_labels = read_file(labels_path, "labels", (), count)
     images, num_images = read_file(images_path, "images", IMAGE_SHAPE, count)
     if not num_images == num_labels >= (count or 1):
-        raise ValueError(
-            f"{images_path}: holds {num_images} images, expected at least {count or 1}, and as many"
-            f" as the {num_labels} labels in {labels_path.name}"
-        )
+        expected = f"at least {count or 1}, and as many as the {num_labels} labels"
+        raise ValueError(f"{images_path}: holds {num_images} images, expected {expected}")
     if images_path.name.startswith(EMNIST_SPLITS[split]):
         images = images.swapaxes(1, 2)
     return images.reshape(len(images), -1), labels[:, np.newaxis]
@@ -124,8 +122,6 @@ def is_verified(path: Path) -> bool:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     name = path.name.replace(".idx", "-idx")
     if f"{found}  {name}\n" not in (DATA_DIR / "SHA256SUMS").read_text(encoding="utf-8"):
-        raise ValueError(
-            f"{path}: SHA-256 is {found}, expected the one in SHA256SUMS; "
-            "delete this file and restore it with `git checkout -- mnist`"
-        )
+        restore = "delete this file and restore it with `git checkout -- mnist`"
+        raise ValueError(f"{path}: SHA-256 is {found}, expected the one in SHA256SUMS; {restore}")
     return True

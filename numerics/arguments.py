@@ -35,18 +35,15 @@ def check_matrix(
     """Raise a ValueError unless an array has this shape, at least one row, and a fitting dtype."""
     fits = array.ndim == 2 and array.shape[1] == columns and len(array) > 0
     if not fits or rows not in (None, len(array)) or array.dtype.kind not in kinds:
-        raise ValueError(
-            f"{name} is {array.dtype} of shape {array.shape}; expected {NAMES[kinds]} of"
-            f" [{rows or 'N'}, {columns}]"
-        )
+        expected = f"{NAMES[kinds]} of [{rows or 'N'}, {columns}]"
+        raise ValueError(f"{name} is {array.dtype} of shape {array.shape}; expected {expected}")
 
 
 def check_range(name: str, array: Array, low: float, high: float) -> None:
     """Raise a ValueError unless all values, none of them NaN, are within these limits."""
     if not (array.min() >= low and array.max() <= high):
-        raise ValueError(
-            f"{name} has values from {array.min()} to {array.max()}; expected {low} to {high}"
-        )
+        found = f"{array.min()} to {array.max()}"
+        raise ValueError(f"{name} has values from {found}; expected {low} to {high}")
 
 
 def check_outputs(targets: Array, outputs: Floats, num_outputs: int | None = None) -> None:

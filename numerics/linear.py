@@ -132,8 +132,8 @@ def columns_of_slice(N: int, multiplications_in_column: int) -> int:
 
     Parameters
     ----------
-    N : int >= 0
-    multiplications_in_column : int >= 0
+    N : int > 0
+    multiplications_in_column : int > 0
         How many multiplications a column takes in the product.
 
     Returns
@@ -141,9 +141,8 @@ def columns_of_slice(N: int, multiplications_in_column: int) -> int:
     int
         The largest divisor of N that makes a small product; N if it would make thin slices.
     """
-    most = min(N, SMALL_PRODUCT // max(1, multiplications_in_column))
-    slices = (columns for columns in range(most, 0, -1) if N % columns == 0)
-    columns = next(slices, N)
+    most = min(N, SMALL_PRODUCT // multiplications_in_column)
+    columns = max((width for width in range(1, most + 1) if N % width == 0), default=N)
     return columns if columns >= min(N, FEWEST_COLUMNS) else N
 
 

@@ -48,7 +48,7 @@ def stacked(heading: str, side: str) -> str:
     lines = textwrap.wrap(heading, WIDEST_HEADING)
     if len(lines) == 1:
         return latex(heading)
-    flush = "&" if side == "l" else ""
+    flush = "&" if side == "left" else ""
     rows = r" \\ ".join(flush + latex(line) for line in lines)
     return rf"\begin{{aligned}}{rows}\end{{aligned}}"
 
@@ -83,15 +83,13 @@ def table(frame: pd.DataFrame) -> Output:
     for heading in frame:
         cells[heading] = [cell(value, str(heading)) for value in frame[heading]]
     right = len(cells.columns) - 1
-    markdown = cells.to_markdown(
-        index=False, disable_numparse=True, colalign=["left", *["right"] * right]
-    )
+    sides = ["left", *["right"] * right]
+    markdown = cells.to_markdown(index=False, disable_numparse=True, colalign=sides)
     # XeLaTeX stops at the tables that pandoc makes of Markdown. VS Code takes LaTeX, too, and gives
     # it to KaTeX, which knows an array, but no tabular.
-    sides = "l" + "r" * right
     headings = [stacked(str(name), side) for name, side in zip(cells, sides, strict=True)]
     formulas = cells.map(latex).set_axis(headings, axis=1)
-    array = formulas.to_latex(index=False, column_format=sides)
+    array = formulas.to_latex(index=False, column_format="l" + "r" * right)
     array = re.sub(r"\\(?:top|mid|bottom)rule", r"\\hline", array).replace("tabular", "array")
     return Output(
         {

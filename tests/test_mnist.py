@@ -222,7 +222,7 @@ def labels_file(labels, claimed=6):
         (labels_file(LABELS + b"\0"), "labels-idx1-ubyte{gz}: has 15 bytes, expected 14 for 6"),
         (
             images_file(2051, 0, 28, 28, pixels=b"") | labels_file([], 0),
-            "holds 0 images, expected at least 1, and as many as the 0 labels in train-labels",
+            "holds 0 images, expected at least 1, and as many as the 0 labels",
         ),
     ],
 )

@@ -87,9 +87,9 @@ def test_logistic_run_is_that_of_the_reference(small_binary_data, shuffle, patie
     assert_same_run(trainer, reference, 1e-11)
 
 
-@pytest.mark.parametrize("patience", [1, 2, 5, 10])
+@pytest.mark.parametrize("patience", [1, 2, 10])
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("l2_reg_lambda", [0.0, 0.01, 1.0])
+@pytest.mark.parametrize("l2_reg_lambda", [0.0, 1.0])
 def test_softmax_run_is_that_of_the_reference(small_full_data, shuffle, l2_reg_lambda, patience):
     trainer = in_float64(
         softmax_trainer(small_full_data, shuffle, l2_reg_lambda, patience=patience)
