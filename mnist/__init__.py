@@ -108,9 +108,7 @@ def read_file(
     if tuple(found_shape) != item_shape:
         raise ValueError(f"{path}: images are of shape {found_shape}, expected {list(item_shape)}")
     if size < 0 and len(content) != (expected := header_size + total * item_size):
-        raise ValueError(
-            f"{path}: has {len(content)} bytes, expected {expected} for {total} {kind}"
-        )
+        raise ValueError(f"{path}: {len(content)} bytes, expected {expected} for {total} {kind}")
     items = np.frombuffer(content, np.uint8, offset=header_size).reshape(-1, *item_shape)
     return items[:count].copy(), total
 

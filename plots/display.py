@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import textwrap
 from collections.abc import Mapping
@@ -158,7 +157,7 @@ def show_figure(number: int, figure: Figure, caption: str, alt: str) -> None:
     display(text(f"**Figure {number}.** {caption}", metadata))
 
 
-def show_notes(settings: Mapping[str, Any], folder: str | os.PathLike[str]) -> None:
+def show_notes(settings: Mapping[str, Any], folder: str | Path) -> None:
     """Say at the top of a report what its reader has to know about how it was made.
 
     Parameters

@@ -206,10 +206,10 @@ def labels_file(labels, claimed=6):
     [
         ({"images": b""}, "images-idx3-ubyte{gz}: ends after 0 bytes, within its header"),
         ({"images": IMAGES_FILE[:15]}, "ends after 15 bytes, within its header"),
-        ({"images": IMAGES_FILE[:16]}, "has 16 bytes, expected 4720 for 6 images"),
-        ({"images": IMAGES_FILE[:4719]}, "has 4719 bytes, expected 4720 for 6 images"),
-        (images_file(2051, 5, 28, 28), "has 4720 bytes, expected 3936 for 5 images"),
-        (images_file(2051, 2**32 - 1, 28, 28), "has 4720 bytes, expected 3367254359296 for"),
+        ({"images": IMAGES_FILE[:16]}, "16 bytes, expected 4720 for 6 images"),
+        ({"images": IMAGES_FILE[:4719]}, "4719 bytes, expected 4720 for 6 images"),
+        (images_file(2051, 5, 28, 28), "4720 bytes, expected 3936 for 5 images"),
+        (images_file(2051, 2**32 - 1, 28, 28), "4720 bytes, expected 3367254359296 for"),
         (images_file(2050, 6, 28, 28), "magic number is 2050, expected 2051 for images"),
         ({"images": LABELS_FILE + bytes(9)}, "magic number is 2049, expected 2051 for images"),
         ({"labels": IMAGES_FILE}, "magic number is 2051, expected 2049 for labels"),
@@ -219,7 +219,7 @@ def labels_file(labels, claimed=6):
             images_file(2051, 5, 28, 28, pixels=PIXELS[784:]),
             "ubyte{gz}: holds 5 images, expected at least {count}, and as many as the 6 labels",
         ),
-        (labels_file(LABELS + b"\0"), "labels-idx1-ubyte{gz}: has 15 bytes, expected 14 for 6"),
+        (labels_file(LABELS + b"\0"), "labels-idx1-ubyte{gz}: 15 bytes, expected 14 for 6"),
         (
             images_file(2051, 0, 28, 28, pixels=b"") | labels_file([], 0),
             "holds 0 images, expected at least 1, and as many as the 0 labels",
