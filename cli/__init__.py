@@ -125,8 +125,7 @@ def run(main: Callable[[], int]) -> NoReturn:
         fail("interrupted")
         code = EXIT_INTERRUPTED
     except OSError as error:
-        described = error.strerror and error.filename
-        fail(f"{error.filename}: {error.strerror}" if described else str(error))
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (ArithmeticError, AssertionError, ValueError) as error:
         fail(str(error))
     sys.exit(code)

@@ -24,7 +24,7 @@ of a stack are laid side by side, as one matrix.
 
 import copy
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,21 +38,6 @@ LARGE_PRODUCT = 2**21
 FEWEST_COLUMNS = 16
 # Images that are evaluated at once: few enough that their logits stay in the processor's cache.
 BLOCK_SIZE = 2500
-
-
-def stack_weights(weights: Iterable[Floats]) -> Floats:
-    """Put weight matrices into one stack.
-
-    Parameters
-    ----------
-    weights : iterable of M arrays of shape (D, K), float
-
-    Returns
-    -------
-    ndarray of shape (M, D, K), float
-        A copy, with classes first in memory.
-    """
-    return np.array([w.T for w in weights]).swapaxes(-1, -2)
 
 
 def logits(X: Floats, w: Floats) -> Floats:
@@ -172,7 +157,8 @@ def evaluate(
     if not weights:
         return [{} for _ in measures]
     stack = copy.copy(model)
-    stack.w = stack_weights(weights.values())
+    # Classes first in memory.
+    stack.w = np.array([w.T for w in weights.values()]).swapaxes(-1, -2)
     sums = np.zeros((len(measures), len(weights)))
     for start in range(0, len(X), BLOCK_SIZE):
         X_block = X[start : start + BLOCK_SIZE]
