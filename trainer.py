@@ -1,7 +1,5 @@
 """Mini-batch gradient descent with validation and early stopping, for any linear model."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -68,7 +66,7 @@ class BaseTrainer:
         patience: int = PATIENCE,
         rng: np.random.Generator | int = SEED,
         name: str = "training",
-        after_step: Callable[[BaseTrainer], Any] | None = None,
+        after_step: Callable[["BaseTrainer"], Any] | None = None,
     ) -> None:
         check_positive("learning_rate", learning_rate)
         check_positive("patience", patience, whole=True)

@@ -1,18 +1,13 @@
 """The two data splits, the batch loader, and the curve of a history."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 import mnist
 from numerics.arguments import Array, check_positive
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # The assignment's settings that all tasks share. The others stand in the script of their task.
 NUM_TRAIN = 20_000
@@ -136,7 +131,7 @@ def plot_loss(
     npoints_to_average: int = 1,
     plot_variance: bool = True,
     *,
-    axes: Axes | None = None,
+    axes: Any = None,
 ) -> None:
     """Draw a history.
 
