@@ -70,9 +70,9 @@ def check_gradient(
         error = difference / np.maximum(size, SMALLEST_SCALE * size.max())
         off = error > TOLERANCE
     if off.any():
-        # Of those that are off: what counts there is the absolute difference. The largest relative
-        # one is often a weight next to zero, whose sign is then an accident.
-        worst = np.unravel_index(np.argmax(np.where(off, difference, 0)), w.shape)
+        # Not the largest relative one: that is often a weight next to zero, whose sign is then an
+        # accident.
+        worst = np.unravel_index(np.argmax(difference), w.shape)
         hint = "all of them are in the last row of w, the bias"
         if off[:-1].any():
             hint = explain(grad, approximation, w, l2_reg_lambda, len(X))
