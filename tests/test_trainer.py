@@ -266,12 +266,14 @@ def test_the_kept_weights_are_those_right_after_the_best_step(binary_data):
     np.testing.assert_allclose(kept.model.w, by_hand.model.w, rtol=1e-5, atol=1e-6)
 
 
-def test_the_seed_of_a_tasks_trainer_decides_how_it_shuffles(small_binary_data, small_full_data):
+def test_a_tasks_trainer_gets_all_settings(small_binary_data, small_full_data):
+    settings = {"learning_rate": 0.3, "batch_size": 64, "patience": 3, "seed": 5}
     for trainer in (
-        task2.make_trainer(small_binary_data, shuffle=True, seed=3),
-        task3.make_trainer(small_full_data, seed=3),
+        task2.make_trainer(small_binary_data, shuffle=True, **settings),
+        task3.make_trainer(small_full_data, **settings),
     ):
-        assert trainer.rng.random() == np.random.default_rng(3).random()
+        assert (trainer.learning_rate, trainer.batch_size, trainer.patience) == (0.3, 64, 3)
+        assert trainer.rng.random() == np.random.default_rng(5).random()
 
 
 def test_runs_with_the_same_seed_are_the_same_and_others_are_not(small_full_data):
