@@ -95,9 +95,8 @@ def draw(trainers: training.Runs) -> Figures:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the experiment of task 3 as the command line says; see ``--help``."""
-    parser = cli.Parser(__doc__, cli.TASK_OPTIONS, learning_rate=LEARNING_RATE)
-    text = "weight of the L2 penalty"
-    parser.add_argument("--l2", type=float, default=L2_REG_LAMBDA, help=text)
+    l2 = {"--l2": {"type": float, "default": L2_REG_LAMBDA, "help": "weight of the L2 penalty"}}
+    parser = cli.Parser(__doc__, cli.TASK_OPTIONS, l2, learning_rate=LEARNING_RATE)
     args = parser.parse_args(argv)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.data_dir)

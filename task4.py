@@ -55,9 +55,9 @@ def draw(trainers: training.Runs) -> Figures:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the experiments of task 4 as the command line says; see ``--help``."""
-    parser = cli.Parser(__doc__, cli.TASK_OPTIONS, learning_rate=LEARNING_RATE)
     text = "weights of the L2 penalty; 0 is always among them"
-    parser.add_argument("--l2", type=float, default=LAMBDAS, nargs="+", help=text)
+    l2 = {"--l2": {"type": float, "nargs": "+", "default": LAMBDAS, "help": text}}
+    parser = cli.Parser(__doc__, cli.TASK_OPTIONS, l2, learning_rate=LEARNING_RATE)
     args = parser.parse_args(argv)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.data_dir)

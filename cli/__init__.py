@@ -72,6 +72,7 @@ class Parser(argparse.ArgumentParser):
     description : str
         What ``--help`` says first.
     *groups : mapping of option to the arguments of ``add_argument``
+        A default is added to its help.
     epilog : str, optional
         What it says last.
     **defaults
@@ -84,14 +85,9 @@ class Parser(argparse.ArgumentParser):
         super().__init__(program(), description=description, epilog=epilog, allow_abbrev=False)
         for group in groups:
             for name, arguments in group.items():
-                self.add_argument(name, **arguments)
+                default = " (default: %(default)s)" if "default" in arguments else ""
+                self.add_argument(name, **{**arguments, "help": arguments["help"] + default})
         self.set_defaults(parser=self, **defaults)
-
-    def add_argument(self, *names: str, **arguments: Any) -> argparse.Action:
-        """Add an argument as ever, with its default at the end of its help."""
-        if arguments.get("default") not in (None, argparse.SUPPRESS):
-            arguments["help"] += " (default: %(default)s)"
-        return super().add_argument(*names, **arguments)
 
     def error(self, message: str) -> NoReturn:
         """Print the message to standard error and end with exit code 2."""
