@@ -367,6 +367,7 @@ def test_the_table_says_of_each_run_what_it_was(run_here, monkeypatch):
         ("task3.py", ["--data-dir", "nowhere"], ["nowhere", "no folder"]),
         ("task3.py", ["--data-dir", "."], ["holds neither train-labels-idx1-ubyte"]),
         ("task3.py", ["--no-such-option"], ["unrecognized arguments: --no-such-option"]),
+        ("task3.py", ["--epoch", 1], ["unrecognized arguments: --epoch 1"]),
         ("task2.py", ["--show"], ["--show needs a program that opens windows"]),
         ("task3.py", ["--weights", "a-link"], ["a-link: is no folder; expected a folder"]),
         ("task2.py", ["--figures", "a-file"], ["a-file: is no folder; expected a folder"]),
