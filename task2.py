@@ -10,7 +10,7 @@ import mnist
 from cli import training
 from numerics.arguments import Array, Floats, check_outputs
 from plots import Figures, figure_run, figure_val_accuracies
-from task2a import DIGITS, BinaryModel, cross_entropy_loss, pre_process_images
+from task2a import DIGITS, DIGITS_OPTION, BinaryModel, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
 from utils import BATCH_SIZE, PATIENCE, SEED, Data, load_binary_dataset
 
@@ -101,8 +101,7 @@ def draw(trainers: training.Runs) -> Figures:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the experiments of task 2 as the command line says; see ``--help``."""
-    options = cli.DIGITS_OPTION, cli.TASK_OPTIONS
-    parser = cli.Parser(__doc__, *options, digits=DIGITS, learning_rate=LEARNING_RATE)
+    parser = cli.Parser(__doc__, DIGITS_OPTION, cli.TASK_OPTIONS, learning_rate=LEARNING_RATE)
     args = parser.parse_args(argv)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.digits, args.data_dir)

@@ -13,6 +13,9 @@ from utils import load_binary_dataset
 
 # The digit whose target is 1, and the digit whose target is 0, in all of task 2.
 DIGITS = (2, 3)
+DIGITS_OPTION: cli.Options = {
+    "--digits": {"type": int, "nargs": 2, "default": DIGITS, "help": "those of targets 1 and 0"}
+}
 IMAGE_SIZE = 784
 NUM_CHECKED = 20  # images in the checks of this script
 
@@ -137,8 +140,7 @@ def gradient_approximation_test(model: BinaryModel, X: Floats, Y: Array) -> floa
 def main(argv: list[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
     text = "Check preprocessing, model, loss and gradient of task 2a on real images."
-    options = cli.DIGITS_OPTION, cli.DATA_OPTIONS
-    args = cli.Parser(text, *options, digits=DIGITS).parse_args(argv)
+    args = cli.Parser(text, DIGITS_OPTION, cli.DATA_OPTIONS).parse_args(argv)
     class1, class2 = args.digits
     data = load_binary_dataset(class1, class2, args.data_dir)
     images, Y = (part[:NUM_CHECKED] for part in data[:2])

@@ -42,9 +42,6 @@ NATURAL, POSITIVE_INT = integer_from(0), integer_from(1)
 # functions that get it say.
 Options = Mapping[str, Mapping[str, Any]]
 
-DIGITS_OPTION: Options = {
-    "--digits": {"type": int, "nargs": 2, "help": "target 1 and target 0 (default: %(default)s)"}
-}
 DATA_OPTIONS: Options = {
     "--data-dir": {"type": Path, "default": mnist.DATA_DIR, "help": "folder of IDX files"},
     "--seed": {"type": NATURAL, "default": SEED, "help": "seed of everything random"},

@@ -85,8 +85,7 @@ def train(trainers: Runs, args: argparse.Namespace, interrupted: Callable[[], bo
             stack.callback(show_progress, bar, trainer)
             trainer.after_step = functools.partial(after_step, bar)
         with contextlib.suppress(FloatingPointError):
-            if not interrupted():
-                train_all(list(trainers.values()), args.epochs)
+            train_all(list(trainers.values()), args.epochs)
     return {name: trainer for name, trainer in trainers.items() if is_worth_keeping(trainer)}
 
 

@@ -122,8 +122,8 @@ def test_script_leaves_its_figures_and_weights(tmp_path, script, arguments):
 
 def test_tables_and_figures_name_the_settings_that_are_not_the_assignments(tmp_path, capsys):
     folders = ["--figures", str(tmp_path / "figures"), "--weights", str(tmp_path / "weights")]
-    options = cli.DIGITS_OPTION, cli.TASK_OPTIONS
-    parser = cli.Parser("", *options, digits=task2.DIGITS, learning_rate=task2.LEARNING_RATE)
+    options = task2.DIGITS_OPTION, cli.TASK_OPTIONS
+    parser = cli.Parser("", *options, learning_rate=task2.LEARNING_RATE)
     other = [
         "--digits",
         "4",
