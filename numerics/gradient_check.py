@@ -106,15 +106,17 @@ def explain(grad: Floats, approximation: Floats, w: Floats, l2_reg_lambda: float
     loss = approximation - penalty
     of_loss, of_penalty = "the gradient of the loss", "the gradient 2λw of the penalty λ Σ w²"
     large = f"is {N} times too large: its 1/N is missing"
+    small = f"is {N} times too small: it is divided by N once too often"
     mistakes = {
         "the gradient has the wrong sign": -approximation,
         f"the gradient {large}": N * approximation,
+        f"the gradient {small}": approximation / N,
         f"{of_loss} has the wrong sign": penalty - loss,
         f"{of_loss} {large}": N * loss + penalty,
         f"{of_penalty} has the wrong sign": loss - penalty,
         f"{of_penalty} is missing": loss,
         f"{of_penalty} is half of what it should be: a factor 2 is missing": loss + penalty / 2,
-        f"{of_penalty} is divided by N = {N}": loss + penalty / N,
+        f"{of_penalty} {small}": loss + penalty / N,
     }
     largest_misfit = LARGEST_MISFIT * np.abs(grad - approximation).max()
     for mistake, mistaken in mistakes.items():

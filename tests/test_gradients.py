@@ -197,12 +197,13 @@ def test_check_names_the_weight_with_the_largest_absolute_difference():
     [
         (lambda c, r: -c - r, "the gradient has the wrong sign"),
         (lambda c, r: N * (c + r), "the gradient is 8 times too large: its 1/N is missing"),
+        (lambda c, r: (c + r) / N, "the gradient is 8 times too small: it is divided by N once "),
         (lambda c, r: -c + r, "the gradient of the loss has the wrong sign"),
         (lambda c, r: N * c + r, "the gradient of the loss is 8 times too large: its 1/N is missi"),
         (lambda c, r: c, "the gradient 2λw of the penalty λ Σ w² is missing"),
         (lambda c, r: c + r / 2, "the gradient 2λw of the penalty λ Σ w² is half of what it"),
         (lambda c, r: c - r, "the gradient 2λw of the penalty λ Σ w² has the wrong sign"),
-        (lambda c, r: c + r / N, "the gradient 2λw of the penalty λ Σ w² is divided by N = 8"),
+        (lambda c, r: c + r / N, "the gradient 2λw of the penalty λ Σ w² is 8 times too small"),
     ],
 )
 def test_check_says_what_the_difference_looks_like(make_grad, hint):
