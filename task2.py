@@ -1,24 +1,18 @@
 """Tasks 2b to 2e: the logistic model tells 2 from 3; loss, accuracy, early stopping, shuffling."""
 
-from __future__ import annotations
-
-import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import cli
 import mnist
-from numerics.arguments import Floats, check_outputs
-from plots import figure_run, figure_val_accuracies
-from task2a import DIGITS, BinaryModel, cross_entropy_loss, pre_process_images
+from cli import training
+from numerics.arguments import Array, Floats, check_outputs
+from plots import Figures, figure_run, figure_val_accuracies
+from task2a import DIGITS, DIGITS_OPTION, BinaryModel, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
 from utils import BATCH_SIZE, PATIENCE, SEED, Data, load_binary_dataset
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # What the assignment sets for task 2 besides `DIGITS` and the settings in `utils`.
 LEARNING_RATE = 0.05
@@ -26,7 +20,7 @@ LOSS_LIMITS = (0, 0.2)  # of the figures' y axes
 ACCURACY_LIMITS = (0.93, 0.99)
 
 
-def accuracy(targets: NDArray, outputs: Floats) -> float:
+def accuracy(targets: Array, outputs: Floats) -> float:
     """Compute the fraction of samples that are predicted right: 1 if and only if ŷ >= 0.5.
 
     Parameters
@@ -38,7 +32,7 @@ def accuracy(targets: NDArray, outputs: Floats) -> float:
     return float(np.mean((outputs >= 0.5) == targets))
 
 
-def calculate_accuracy(X: Floats, targets: NDArray, model: BinaryModel) -> float:
+def calculate_accuracy(X: Floats, targets: Array, model: BinaryModel) -> float:
     """Compute the fraction of the samples X [N, 785] that the model predicts right.
 
     The course's checks call this; a trainer measures `accuracy` of outputs that it has.
@@ -53,9 +47,7 @@ class LogisticTrainer(BaseTrainer):
     accuracy = staticmethod(accuracy)
 
 
-def load_data(
-    digits: tuple[int, int] = DIGITS, data_dir: str | os.PathLike[str] = mnist.DATA_DIR
-) -> Data:
+def load_data(digits: tuple[int, int] = DIGITS, data_dir: str | Path = mnist.DATA_DIR) -> Data:
     """Load and preprocess the images of two digits, that of target 1 and that of target 0.
 
     Returns
@@ -64,12 +56,8 @@ def load_data(
         Images as [N, 785], targets as [N, 1].
     """
     X_train, Y_train, X_val, Y_val = load_binary_dataset(*digits, data_dir)
-    return (
-        pre_process_images(X_train),
-        Y_train.astype(np.float32),
-        pre_process_images(X_val),
-        Y_val.astype(np.float32),
-    )
+    Y_train, Y_val = Y_train.astype(np.float32), Y_val.astype(np.float32)
+    return pre_process_images(X_train), Y_train, pre_process_images(X_val), Y_val
 
 
 def make_trainer(
@@ -85,16 +73,9 @@ def make_trainer(
 
     All else is as in `BaseTrainer`, and the defaults are the assignment's.
     """
-    return LogisticTrainer(
-        BinaryModel(),
-        learning_rate,
-        batch_size,
-        shuffle,
-        *data,
-        patience=patience,
-        rng=np.random.default_rng(seed),
-        name="shuffled" if shuffle else "not shuffled",
-    )
+    run = BinaryModel(), learning_rate, batch_size, shuffle, *data
+    name = "shuffled" if shuffle else "not shuffled"
+    return LogisticTrainer(*run, patience=patience, rng=seed, name=name)
 
 
 def make_trainers(data: Data, **settings: Any) -> dict[str, LogisticTrainer]:
@@ -105,35 +86,30 @@ def make_trainers(data: Data, **settings: Any) -> dict[str, LogisticTrainer]:
     }
 
 
-def draw(trainers: Mapping[str, LogisticTrainer]) -> dict[str, Figure]:
+def draw(trainers: training.Runs) -> Figures:
     """Draw the figures of task 2, by file name, as far as there are runs for them."""
     figures = {}
-    if "task2_not_shuffled" in trainers:
-        trainer = trainers["task2_not_shuffled"]
+    if trainer := trainers.get("task2_not_shuffled"):
         figures["task2b_binary_train_loss.png"] = figure_run(trainer, "loss", LOSS_LIMITS)
-        figures["task2c_binary_train_accuracy.png"] = figure_run(
-            trainer, "accuracy", ACCURACY_LIMITS
-        )
+        accuracies = figure_run(trainer, "accuracy", ACCURACY_LIMITS)
+        figures["task2c_binary_train_accuracy.png"] = accuracies
     if len(trainers) == 2:
-        figures["task2e_train_accuracy_shuffle_difference.png"] = figure_val_accuracies(
-            trainers.values(), ACCURACY_LIMITS
-        )
+        both = figure_val_accuracies(trainers.values(), ACCURACY_LIMITS)
+        figures["task2e_train_accuracy_shuffle_difference.png"] = both
     return figures
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the experiments of task 2 as the command line says; see ``--help``."""
-    options = (cli.DIGITS_OPTION, cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
-    parser = cli.Parser(__doc__, *options, digits=DIGITS, learning_rate=LEARNING_RATE)
+    parser = cli.Parser(__doc__, DIGITS_OPTION, cli.TASK_OPTIONS, learning_rate=LEARNING_RATE)
     args = parser.parse_args(argv)
-    cli.check_output_folders(args)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.digits, args.data_dir)
-        trainers = make_trainers(data, **cli.training_settings(args))
-        trained = cli.train(trainers, args, interrupted)
-        paths = cli.keep_weights(trained, args, model="logistic", classes=args.digits)
-        paths += cli.save_figures(draw(trained), args)
-    return cli.report_runs(trainers, paths, args, interrupted)
+        trainers = make_trainers(data, **training.trainer_settings(args))
+        trained = training.train(trainers, args, interrupted)
+        paths = training.keep_weights(trained, args, model="logistic", classes=args.digits)
+        paths += training.save_figures(draw(trained), args)
+    return training.report_runs(trainers, paths, args, interrupted)
 
 
 if __name__ == "__main__":

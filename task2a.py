@@ -3,26 +3,24 @@
 Functions and methods raise a ValueError for arguments of another shape or dtype than stated.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
 import cli
-from numerics.arguments import Floats, check_outputs, check_samples, misfit
+from numerics.arguments import NUMBERS, Array, Floats, check_matrix, check_outputs, check_range
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
 from utils import load_binary_dataset
 
 # The digit whose target is 1, and the digit whose target is 0, in all of task 2.
 DIGITS = (2, 3)
+DIGITS_OPTION: cli.Options = {
+    "--digits": {"type": int, "nargs": 2, "default": DIGITS, "help": "those of targets 1 and 0"}
+}
 IMAGE_SIZE = 784
 NUM_CHECKED = 20  # images in the checks of this script
 
 
-def pre_process_images(X: NDArray) -> NDArray[np.float32]:
+def pre_process_images(X: Array) -> Floats:
     """Scale pixels to -1…1 and append the column of ones of the bias trick.
 
     Parameters
@@ -39,10 +37,8 @@ def pre_process_images(X: NDArray) -> NDArray[np.float32]:
     ValueError
         If shape or dtype is another one, or a pixel is outside 0…255 or NaN.
     """
-    if X.ndim != 2 or X.shape[1] != IMAGE_SIZE or X.dtype.kind not in "fiub":
-        raise misfit("X", X, f"numbers of [N, {IMAGE_SIZE}]")
-    if X.dtype != np.uint8 and not (np.min(X, initial=0) >= 0 and np.max(X, initial=0) <= 255):
-        raise ValueError(f"X has pixels from {X.min()} to {X.max()}; expected 0 to 255")
+    check_matrix("X", X, IMAGE_SIZE, NUMBERS)
+    check_range("X", X, 0, 255)
     processed = np.empty((len(X), IMAGE_SIZE + 1), dtype=np.float32)
     pixels = processed[:, :IMAGE_SIZE]
     np.divide(X, np.float32(127.5), out=pixels, casting="same_kind")
@@ -58,7 +54,7 @@ def sigmoid(z: Floats) -> Floats:
     return np.where(z >= 0, 1, e) / (1 + e)
 
 
-def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
+def cross_entropy_loss(targets: Array, outputs: Floats) -> float:
     """Compute the mean logistic loss C(w) = -1/N Σₙ yⁿ ln ŷⁿ + (1 - yⁿ) ln(1 - ŷⁿ).
 
     Parameters
@@ -99,7 +95,7 @@ class BinaryModel:
         """Compute the outputs ŷ = sigmoid(X w) of X [N, 785]: [N, 1], values 0 to 1."""
         return sigmoid(logits(X, self.w))
 
-    def backward(self, X: Floats, outputs: Floats, targets: NDArray) -> None:
+    def backward(self, X: Floats, outputs: Floats, targets: Array) -> None:
         """Set `grad` to ∂C/∂w = -1/N Σₙ (yⁿ - ŷⁿ) xⁿ (task 1a).
 
         Parameters
@@ -109,8 +105,8 @@ class BinaryModel:
             What `forward` gave for `X`.
         targets : ndarray of shape (N, 1), values 0 or 1
         """
-        check_samples(X, self.w)
         check_outputs(targets, outputs, 1)
+        check_matrix("X", X, len(self.w), rows=len(outputs))
         self.grad = weight_gradient(X, (outputs - targets) / len(X))  # X.T @ (ŷ − y) / N
 
     def zero_grad(self) -> None:
@@ -118,7 +114,7 @@ class BinaryModel:
         self.grad = None
 
 
-def gradient_approximation_test(model: BinaryModel, X: Floats, Y: NDArray) -> float:
+def gradient_approximation_test(model: BinaryModel, X: Floats, Y: Array) -> float:
     """Check `backward` against central differences of the loss for every weight, in float64.
 
     Parameters
@@ -141,36 +137,32 @@ def gradient_approximation_test(model: BinaryModel, X: Floats, Y: NDArray) -> fl
     return check_gradient(model, X, Y, cross_entropy_loss)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
     text = "Check preprocessing, model, loss and gradient of task 2a on real images."
-    parser = cli.Parser(text, cli.DIGITS_OPTION, cli.DATA_OPTIONS, digits=DIGITS)
-    args = parser.parse_args(argv)
+    args = cli.Parser(text, DIGITS_OPTION, cli.DATA_OPTIONS).parse_args(argv)
     class1, class2 = args.digits
-    images, targets, _, _ = load_binary_dataset(class1, class2, args.data_dir)
-    images, targets = images[:NUM_CHECKED], targets[:NUM_CHECKED]
+    data = load_binary_dataset(class1, class2, args.data_dir)
+    images, Y = (part[:NUM_CHECKED] for part in data[:2])
     X = pre_process_images(images)
-    check = cli.SelfTest(args.quiet)
-    check(
-        f"pre_process_images: {images.shape} {images.dtype} becomes {X.shape}, values"
-        f" {X.min():g} to {X.max():g}, last column ones",
-        X.shape == (len(images), IMAGE_SIZE + 1)
-        and -1 <= X.min() < X.max() <= 1
-        and np.all(X[:, -1] == 1),
-    )
     model = BinaryModel()
     outputs = model.forward(X)
-    check("forward: outputs are 0.5 while all weights are zero", np.all(outputs == 0.5))
-    loss = cross_entropy_loss(targets, outputs)
-    check(
-        f"cross_entropy_loss: {loss:.6f} = ln 2 while all weights are zero",
-        np.isclose(loss, np.log(2)),
-    )
-    rng = np.random.default_rng(args.seed)
-    for what, w in (("zero", model.w), ("random", rng.normal(scale=0.05, size=model.w.shape))):
+    loss = cross_entropy_loss(Y, outputs)
+    at_zero = "while all weights are zero"
+    checks = [
+        (
+            f"pre_process_images: {images.shape} {images.dtype} becomes {X.shape}, values"
+            f" {X.min():g} to {X.max():g}, last column ones",
+            -1 <= X.min() < X.max() <= 1 and np.all(X[:, -1] == 1),
+        ),
+        (f"forward: outputs are 0.5 {at_zero}", np.all(outputs == 0.5)),
+        (f"cross_entropy_loss: {loss:.6f} = ln 2 {at_zero}", np.isclose(loss, np.log(2))),
+    ]
+    random_w = np.random.default_rng(args.seed).normal(scale=0.05, size=model.w.shape)
+    for what, w in (("zero weights", model.w), ("random weights", random_w)):
         model.w = w
-        check.gradient(f"backward: {what} weights", gradient_approximation_test, model, X, targets)
-    return check.exit_code
+        checks.append(cli.gradient_check(what, gradient_approximation_test, model, X, Y))
+    return cli.print_checks(checks, args.quiet)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,18 @@
 """Tasks 3b to 3d: the softmax model tells all ten digits; loss, accuracy, overfitting."""
 
-from __future__ import annotations
-
-import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import cli
 import mnist
-from numerics.arguments import Floats, check_outputs
-from plots import figure_run
+from cli import training
+from numerics.arguments import Array, Floats, check_outputs
+from plots import Figures, figure_run
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
 from trainer import BaseTrainer
 from utils import BATCH_SIZE, PATIENCE, SEED, Data, load_full_mnist
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # What the assignment sets for task 3 besides the settings in `utils`.
 LEARNING_RATE = 0.01
@@ -29,19 +22,7 @@ LOSS_LIMITS = (0.2, 0.6)  # of the figures' y axes
 ACCURACY_LIMITS = (0.89, 0.93)
 
 
-def one_hot_arg_max(outputs: Floats) -> NDArray[np.bool_]:
-    """Mark the largest output of each sample, the first one if several are equal.
-
-    The same as encoding `numpy.argmax` one-hot, which over a short last axis takes ten times as
-    long.
-    """
-    is_max = outputs == outputs.max(axis=-1, keepdims=True)
-    if np.count_nonzero(is_max) > len(outputs):
-        is_max &= np.cumsum(is_max, axis=-1) == 1
-    return is_max
-
-
-def accuracy(targets: NDArray, outputs: Floats) -> float:
+def accuracy(targets: Array, outputs: Floats) -> float:
     """Compute the fraction of samples whose largest output is the one of their class.
 
     Parameters
@@ -50,10 +31,14 @@ def accuracy(targets: NDArray, outputs: Floats) -> float:
     outputs : ndarray of shape (N, K), float
     """
     check_outputs(targets, outputs)
-    return float(np.count_nonzero(one_hot_arg_max(outputs) & (targets == 1)) / len(targets))
+    # As `numpy.argmax`, which over a short last axis takes ten times as long: the first one counts.
+    is_max = outputs == outputs.max(axis=-1, keepdims=True)
+    if np.count_nonzero(is_max) > len(outputs):
+        is_max &= np.cumsum(is_max, axis=-1) == 1
+    return float(np.count_nonzero(is_max & (targets == 1)) / len(targets))
 
 
-def calculate_accuracy(X: Floats, targets: NDArray, model: SoftmaxModel) -> float:
+def calculate_accuracy(X: Floats, targets: Array, model: SoftmaxModel) -> float:
     """Compute the fraction of the samples X [N, 785] that the model predicts right.
 
     The course's checks call this; a trainer measures `accuracy` of outputs that it has.
@@ -68,7 +53,7 @@ class SoftmaxTrainer(BaseTrainer):
     accuracy = staticmethod(accuracy)
 
 
-def load_data(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Data:
+def load_data(data_dir: str | Path = mnist.DATA_DIR) -> Data:
     """Load and preprocess the images of all ten digits.
 
     Returns
@@ -77,12 +62,8 @@ def load_data(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Data:
         Images as [N, 785], targets one-hot as [N, 10].
     """
     X_train, Y_train, X_val, Y_val = load_full_mnist(data_dir)
-    return (
-        pre_process_images(X_train),
-        one_hot_encode(Y_train, NUM_CLASSES),
-        pre_process_images(X_val),
-        one_hot_encode(Y_val, NUM_CLASSES),
-    )
+    Y_train, Y_val = one_hot_encode(Y_train, NUM_CLASSES), one_hot_encode(Y_val, NUM_CLASSES)
+    return pre_process_images(X_train), Y_train, pre_process_images(X_val), Y_val
 
 
 def make_trainer(
@@ -98,22 +79,13 @@ def make_trainer(
 
     All else is as in `BaseTrainer`, and the defaults are the assignment's.
     """
-    return SoftmaxTrainer(
-        SoftmaxModel(l2_reg_lambda),
-        learning_rate,
-        batch_size,
-        SHUFFLE,
-        *data,
-        patience=patience,
-        rng=np.random.default_rng(seed),
-        name=f"λ = {l2_reg_lambda:.12g}",
-    )
+    name = f"λ = {l2_reg_lambda:.12g}"
+    run = SoftmaxModel(l2_reg_lambda), learning_rate, batch_size, SHUFFLE, *data
+    return SoftmaxTrainer(*run, patience=patience, rng=seed, name=name)
 
 
-def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
-    """Draw the figures of task 3, by file name, if there is a run for them."""
-    if "task3_softmax" not in trainers:
-        return {}
+def draw(trainers: training.Runs) -> Figures:
+    """Draw the figures of task 3, by file name."""
     trainer = trainers["task3_softmax"]
     return {
         "task3b_softmax_train_loss.png": figure_run(trainer, "loss", LOSS_LIMITS),
@@ -121,21 +93,18 @@ def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
     }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the experiment of task 3 as the command line says; see ``--help``."""
-    options = (cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
-    parser = cli.Parser(__doc__, *options, learning_rate=LEARNING_RATE)
-    text = "weight of the L2 penalty"
-    parser.add_argument("--l2", type=cli.NON_NEGATIVE, default=L2_REG_LAMBDA, help=text)
+    l2 = {"--l2": {"type": float, "default": L2_REG_LAMBDA, "help": "weight of the L2 penalty"}}
+    parser = cli.Parser(__doc__, cli.TASK_OPTIONS, l2, learning_rate=LEARNING_RATE)
     args = parser.parse_args(argv)
-    cli.check_output_folders(args)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.data_dir)
-        trainer = make_trainer(data, l2_reg_lambda=args.l2, **cli.training_settings(args))
-        trained = cli.train({"task3_softmax": trainer}, args, interrupted)
-        paths = cli.keep_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
-        paths += cli.save_figures(draw(trained), args)
-    return cli.report_runs({"task3_softmax": trainer}, paths, args, interrupted)
+        trainer = make_trainer(data, l2_reg_lambda=args.l2, **training.trainer_settings(args))
+        trained = training.train({"task3_softmax": trainer}, args, interrupted)
+        paths = training.keep_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
+        paths += training.save_figures(draw(trained) if trained else {}, args)
+    return training.report_runs({"task3_softmax": trainer}, paths, args, interrupted)
 
 
 if __name__ == "__main__":

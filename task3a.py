@@ -3,23 +3,18 @@
 Functions and methods raise a ValueError for arguments of another shape or dtype than stated.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
 import cli
 from mnist import NUM_CLASSES
-from numerics.arguments import REAL, Floats, check_outputs, check_positive, check_samples
+from numerics.arguments import INTEGERS, Array, Floats, check_matrix, check_outputs, check_range
 from numerics.gradient_check import check_gradient
 from numerics.linear import logits, weight_gradient
 from task2a import IMAGE_SIZE, NUM_CHECKED, pre_process_images
 from utils import load_full_mnist
 
 
-def one_hot_encode(Y: NDArray, num_classes: int) -> NDArray[np.float32]:
+def one_hot_encode(Y: Array, num_classes: int) -> Floats:
     """Turn labels into rows with a single one.
 
     Parameters
@@ -32,13 +27,8 @@ def one_hot_encode(Y: NDArray, num_classes: int) -> NDArray[np.float32]:
     ndarray of shape (N, num_classes), float32
         One in the column of the label, zero elsewhere.
     """
-    check_positive("num_classes", num_classes, whole=True)
-    if Y.ndim != 2 or Y.shape[1] != 1 or Y.dtype.kind not in "iu":
-        raise ValueError(f"Y is {Y.dtype} of shape {Y.shape}; expected integers of [N, 1]")
-    if len(Y) and not (Y.min() >= 0 and Y.max() < num_classes):
-        raise ValueError(
-            f"Y has labels from {Y.min()} to {Y.max()}; expected 0 to {num_classes - 1}"
-        )
+    check_matrix("Y", Y, 1, INTEGERS)
+    check_range("Y", Y, 0, num_classes - 1)
     return np.eye(num_classes, dtype=np.float32)[Y[:, 0]]
 
 
@@ -51,7 +41,7 @@ def softmax(z: Floats) -> Floats:
     return e
 
 
-def cross_entropy_loss(targets: NDArray, outputs: Floats) -> float:
+def cross_entropy_loss(targets: Array, outputs: Floats) -> float:
     """Compute the mean softmax loss C(w) = -1/N Σₙ Σₖ yₖⁿ ln ŷₖⁿ.
 
     Parameters
@@ -88,7 +78,7 @@ class SoftmaxModel:
     """
 
     def __init__(self, l2_reg_lambda: float) -> None:
-        if not isinstance(l2_reg_lambda, REAL) or not 0 <= l2_reg_lambda < np.inf:
+        if not 0 <= l2_reg_lambda < np.inf:
             raise ValueError(f"l2_reg_lambda is {l2_reg_lambda!r}; expected a number from 0 up")
         self.l2_reg_lambda = l2_reg_lambda
         self.w: Floats = np.zeros((IMAGE_SIZE + 1, NUM_CLASSES), dtype=np.float32)
@@ -98,7 +88,7 @@ class SoftmaxModel:
         """Compute the outputs ŷ = softmax(X w) of X [N, 785]: [N, 10], values 0 to 1."""
         return softmax(logits(X, self.w))
 
-    def backward(self, X: Floats, outputs: Floats, targets: NDArray) -> None:
+    def backward(self, X: Floats, outputs: Floats, targets: Array) -> None:
         """Set `grad` to ∂J/∂w = -1/N Σₙ xⁿ (yⁿ - ŷⁿ)ᵀ + 2λw (tasks 1b and 4a).
 
         Parameters
@@ -108,8 +98,8 @@ class SoftmaxModel:
             What `forward` gave for `X`.
         targets : ndarray of shape (N, 10), values 0 to 1
         """
-        check_samples(X, self.w)
         check_outputs(targets, outputs, self.w.shape[1])
+        check_matrix("X", X, len(self.w), rows=len(outputs))
         self.grad = weight_gradient(X, (outputs - targets) / len(X))  # X.T @ (ŷ − y) / N
         if self.l2_reg_lambda:
             self.grad += 2 * self.l2_reg_lambda * self.w  # ∂/∂w of λ Σ w²
@@ -119,42 +109,36 @@ class SoftmaxModel:
         self.grad = None
 
 
-def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: NDArray) -> float:
+def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: Array) -> float:
     """Check `backward` as in task 2a, against central differences of J(w) = C(w) + λ Σ w²."""
     __tracebackhide__ = True
     return check_gradient(model, X, Y, cross_entropy_loss, model.l2_reg_lambda)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Check this module on real images as the command line says; see ``--help``."""
     text = "Check one-hot encoding, model, loss and gradient of task 3a on real images."
-    parser = cli.Parser(text, cli.DATA_OPTIONS)
-    args = parser.parse_args(argv)
-    images, labels, _, _ = load_full_mnist(args.data_dir)
-    X, labels = pre_process_images(images[:NUM_CHECKED]), labels[:NUM_CHECKED]
-    targets = one_hot_encode(labels, NUM_CLASSES)
-    check = cli.SelfTest(args.quiet)
-    check(
-        f"one_hot_encode: {labels.shape} becomes {targets.shape}, a single one in each row",
-        np.all(targets.sum(axis=1) == 1) and np.all(targets.argmax(axis=1) == labels[:, 0]),
-    )
+    args = cli.Parser(text, cli.DATA_OPTIONS).parse_args(argv)
+    images, labels = (part[:NUM_CHECKED] for part in load_full_mnist(args.data_dir)[:2])
+    X, Y = pre_process_images(images), one_hot_encode(labels, NUM_CLASSES)
     outputs = SoftmaxModel(0.0).forward(X)
-    check(
-        "forward: outputs are 0.1 while all weights are zero",
-        np.allclose(outputs, 1 / NUM_CLASSES),
-    )
-    loss = cross_entropy_loss(targets, outputs)
-    check(
-        f"cross_entropy_loss: {loss:.6f} = ln 10 while all weights are zero",
-        np.isclose(loss, np.log(NUM_CLASSES)),
-    )
+    loss = cross_entropy_loss(Y, outputs)
+    at_zero = "while all weights are zero"
+    checks = [
+        (
+            f"one_hot_encode: {labels.shape} becomes {Y.shape}, a single one in each row",
+            np.all(Y.sum(axis=1) == 1) and np.all(Y.argmax(axis=1) == labels[:, 0]),
+        ),
+        (f"forward: outputs are 0.1 {at_zero}", np.allclose(outputs, 0.1)),
+        (f"cross_entropy_loss: {loss:.6f} = ln 10 {at_zero}", np.isclose(loss, np.log(10))),
+    ]
     rng = np.random.default_rng(args.seed)
     for l2_reg_lambda in (0.0, 0.1):
         model = SoftmaxModel(l2_reg_lambda)
         model.w = rng.normal(scale=0.05, size=model.w.shape)
-        what = f"backward: λ = {l2_reg_lambda:g}, random weights"
-        check.gradient(what, gradient_approximation_test, model, X, targets)
-    return check.exit_code
+        what = f"λ = {l2_reg_lambda:g}, random weights"
+        checks.append(cli.gradient_check(what, gradient_approximation_test, model, X, Y))
+    return cli.print_checks(checks, args.quiet)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,17 @@
 """Tasks 4b to 4e: what an L2 penalty does to the weights and the accuracy of the softmax model."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 import cli
+from cli import training
 from numerics.arguments import Floats
-from plots import figure_norms, figure_templates, figure_val_accuracies_by_lambda
+from plots import Figures, figure_norms, figure_templates, figure_val_accuracies_by_lambda
 from task3 import LEARNING_RATE, SoftmaxTrainer, load_data, make_trainer
 from task3a import NUM_CLASSES
 from utils import Data
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # What the assignment sets for task 4 besides the settings of task 3.
 LAMBDAS = (1, 0.1, 0.01, 0.001)
@@ -41,39 +37,35 @@ def squared_norm(w: Floats) -> float:
     return float(np.sum(np.square(w, dtype=np.float64)))
 
 
-def draw(trainers: Mapping[str, SoftmaxTrainer]) -> dict[str, Figure]:
+def draw(trainers: training.Runs) -> Figures:
     """Draw the figures of task 4, by file name, as far as there are runs for them."""
-    if not trainers:
-        return {}
     runs = list(trainers.values())
     # The smallest λ and the largest, which are the same if there is a single run.
-    shown = [runs[0], runs[-1]] if len(runs) > 1 else runs
-    templates = {trainer.name: trainer.model.w for trainer in shown}
-    figures = {"task4b_softmax_weight.png": figure_templates(templates, shown)}
+    shown = {trainer.name: trainer for trainer in (runs[0], runs[-1])}
+    templates = {name: trainer.model.w for name, trainer in shown.items()}
+    figures = {"task4b_softmax_weight.png": figure_templates(templates, shown.values())}
     penalised = [trainer for trainer in runs if trainer.model.l2_reg_lambda > 0]
     if penalised:
         accuracies = figure_val_accuracies_by_lambda(penalised[::-1], ACCURACY_LIMITS)
-        norms = {trainer.model.l2_reg_lambda: squared_norm(trainer.model.w) for trainer in runs}
         figures["task4c_l2_reg_accuracy.png"] = accuracies
+        norms = {trainer.model.l2_reg_lambda: squared_norm(trainer.model.w) for trainer in runs}
         figures["task4e_l2_reg_norms.png"] = figure_norms(norms, runs)
     return figures
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the experiments of task 4 as the command line says; see ``--help``."""
-    options = (cli.DATA_OPTIONS, cli.TRAINING_OPTIONS, cli.OUTPUT_OPTIONS)
-    parser = cli.Parser(__doc__, *options, learning_rate=LEARNING_RATE)
     text = "weights of the L2 penalty; 0 is always among them"
-    parser.add_argument("--l2", type=cli.NON_NEGATIVE, default=LAMBDAS, nargs="+", help=text)
+    l2 = {"--l2": {"type": float, "nargs": "+", "default": LAMBDAS, "help": text}}
+    parser = cli.Parser(__doc__, cli.TASK_OPTIONS, l2, learning_rate=LEARNING_RATE)
     args = parser.parse_args(argv)
-    cli.check_output_folders(args)
     with cli.finish_step_on_ctrl_c() as interrupted:
         data = load_data(args.data_dir)
-        trainers = make_trainers(data, args.l2, **cli.training_settings(args))
-        trained = cli.train(trainers, args, interrupted)
-        paths = cli.keep_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
-        paths += cli.save_figures(draw(trained), args)
-    return cli.report_runs(trainers, paths, args, interrupted)
+        trainers = make_trainers(data, args.l2, **training.trainer_settings(args))
+        trained = training.train(trainers, args, interrupted)
+        paths = training.keep_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
+        paths += training.save_figures(draw(trained) if trained else {}, args)
+    return training.report_runs(trainers, paths, args, interrupted)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """Mini-batch gradient descent with validation and early stopping, for any linear model."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from numerics.arguments import Floats, check_batches, check_dataset, check_positive, check_rng
-from numerics.evaluation import evaluate
+from numerics.arguments import Array, Floats, Measure, check_dataset, check_positive
+from numerics.linear import evaluate
 from utils import PATIENCE, SEED, VALIDATIONS_PER_EPOCH, batch_loader
 
 MOST_WAITING = 10  # However large the patience is: Ctrl-C waits until they are evaluated.
@@ -25,15 +22,15 @@ class BaseTrainer:
     ----------
     model : BinaryModel or SoftmaxModel
         Trained in place. However a run ends, it gets the weights of its best validation.
-    learning_rate, batch_size : float > 0, int > 0
+    learning_rate, batch_size : float > 0, int from 1 to a fifth of the training samples
     shuffle_dataset : bool
         Whether each epoch takes the samples in a new order.
     X_train, X_val : ndarray of shape (N, D), float
     Y_train, Y_val : ndarray of shape (N, K), values 0 to 1
     patience : int > 0
         The run stops at the first validation for which the best loss is so many validations old.
-    rng : numpy.random.Generator
-        Source of the order of the samples; ``default_rng(SEED)`` by default.
+    rng : numpy.random.Generator or int
+        Source of the order of the samples, or its seed.
     name : str
         What tables and messages call this run.
     after_step : callable
@@ -44,17 +41,16 @@ class BaseTrainer:
     train_history, val_history : dict
         ``{"loss": {step: float}, "accuracy": {step: float}}``. The training loss is noted at every
         step before its update; all others when ``step % (batches_per_epoch // 5) == 0``, after it.
-    records_train_accuracy : bool, default=True
-        Without training accuracies, which decide nothing, a validation takes half as long.
-    ended : {"early stop", "last epoch", "interrupted", "diverged"}
+    ended, error : {"early stop", "last epoch", "interrupted", "diverged"}, exception or None
     stop_step, stop_epoch, seconds : int, int, float
         The last step and its epoch, counted from 0, and how long the run took.
     best_step, best_loss : int or None, float
         The step whose weights were kept, and their validation loss.
     """
 
-    loss: Callable[[NDArray, Floats], float]  # A subclass states both: (targets, outputs) → mean.
-    accuracy: Callable[[NDArray, Floats], float]
+    loss: Measure  # A subclass states both.
+    accuracy: Measure
+    records_train_accuracy = True  # They decide nothing; a validation takes half as long without.
 
     def __init__(
         self,
@@ -63,35 +59,35 @@ class BaseTrainer:
         batch_size: int,
         shuffle_dataset: bool,
         X_train: Floats,
-        Y_train: NDArray,
+        Y_train: Array,
         X_val: Floats,
-        Y_val: NDArray,
+        Y_val: Array,
         *,
         patience: int = PATIENCE,
-        rng: np.random.Generator | None = None,
+        rng: np.random.Generator | int = SEED,
         name: str = "training",
-        after_step: Callable[[BaseTrainer], Any] | None = None,
+        after_step: Callable[["BaseTrainer"], Any] | None = None,
     ) -> None:
         check_positive("learning_rate", learning_rate)
         check_positive("patience", patience, whole=True)
-        check_rng(rng)
         check_dataset("train", X_train, Y_train, model.w)
         check_dataset("val", X_val, Y_val, model.w)
-        check_batches(batch_size, len(X_train), VALIDATIONS_PER_EPOCH)
+        largest = len(X_train) // VALIDATIONS_PER_EPOCH
+        check_positive("batch_size", batch_size, whole=True, most=largest)
         self.model, self.name, self.after_step = model, name, after_step
         self.learning_rate, self.patience = float(learning_rate), patience
         self.batch_size, self.shuffle_dataset = batch_size, shuffle_dataset
         self.X_train, self.Y_train, self.X_val, self.Y_val = X_train, Y_train, X_val, Y_val
-        self.rng = np.random.default_rng(SEED) if rng is None else rng
+        self.rng = np.random.default_rng(rng)
         self.batches_per_epoch = len(X_train) // batch_size
         self.steps_per_validation = self.batches_per_epoch // VALIDATIONS_PER_EPOCH
-        self.records_train_accuracy = True
         self._start()
 
     def _start(self) -> None:
         self.train_history: History = {"loss": {}, "accuracy": {}}
         self.val_history: History = {"loss": {}, "accuracy": {}}
         self.ended, self.stop_step, self.stop_epoch, self.seconds = "interrupted", 0, 0, 0.0
+        self.error: FloatingPointError | None = None
         self.best_step: int | None = None
         self.best_loss, self.best_w = math.inf, self.model.w.copy("K")
         self.validations_since_best = 0
@@ -124,13 +120,13 @@ class BaseTrainer:
             self.seconds = time.perf_counter() - started_at
         return self.train_history, self.val_history
 
-    def batches(self, num_epochs: int) -> Iterator[tuple[Floats, NDArray]]:
+    def batches(self, num_epochs: int) -> Iterator[tuple[Floats, Array]]:
         """Yield the batches of all epochs. The last one of an epoch is left out if incomplete."""
         settings = self.batch_size, self.shuffle_dataset
         for _ in range(num_epochs):
             yield from batch_loader(self.X_train, self.Y_train, *settings, rng=self.rng)
 
-    def train_step(self, X_batch: Floats, Y_batch: NDArray) -> float:
+    def train_step(self, X_batch: Floats, Y_batch: Array) -> float:
         """Make one step, w ← w − η ∂J/∂w, and return the loss of the batch before it."""
         Y_batch = np.asfortranarray(Y_batch)  # classes first, as the outputs (`numerics.linear`)
         outputs = self.model.forward(X_batch)  # forward: ŷ
@@ -142,10 +138,10 @@ class BaseTrainer:
         """End the run with an error if a loss or the sum of the weights' sizes is not finite."""
         if not math.isfinite(value):
             self.ended = "diverged"
-            raise FloatingPointError(
-                f"{self.name}: the weights are no longer finite at step {self.stop_step} with"
-                f" learning rate {self.learning_rate:g}; choose a smaller learning rate"
-            )
+            problem = f"{self.name}: the weights are no longer finite at step {self.stop_step}"
+            rate = f"learning rate {self.learning_rate:g}; choose a smaller learning rate"
+            self.error = FloatingPointError(f"{problem} with {rate}")
+            raise self.error
 
     def validate_later(self, step: int) -> None:
         """Let the present weights wait until one of those that wait could be the last."""

@@ -1,20 +1,13 @@
 """The two data splits, the batch loader, and the curve of a history."""
 
-from __future__ import annotations
-
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import mnist
-from numerics.arguments import INTEGER, check_positive, check_rng
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from numerics.arguments import Array, check_positive
 
 # The assignment's settings that all tasks share. The others stand in the script of their task.
 NUM_TRAIN = 20_000
@@ -25,10 +18,10 @@ VALIDATIONS_PER_EPOCH = 5
 SEED = 0  # of the order of the samples
 
 # X_train, Y_train, X_val, Y_val
-Data = tuple[NDArray, NDArray, NDArray, NDArray]
+Data = tuple[Array, Array, Array, Array]
 
 
-def load_full_mnist(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Data:
+def load_full_mnist(data_dir: str | Path = mnist.DATA_DIR) -> Data:
     """Load the first 20 000 training images and all test images.
 
     Parameters
@@ -46,23 +39,18 @@ def load_full_mnist(data_dir: str | os.PathLike[str] = mnist.DATA_DIR) -> Data:
     Raises
     ------
     ValueError, OSError
-        If a file is missing or damaged, or has images of fewer than ten classes.
+        If a file is missing or damaged, or has not the ten classes 0 to 9.
     """
-    X_train, Y_train = mnist.load_split("train", NUM_TRAIN, Path(data_dir))
-    X_val, Y_val = mnist.load_split("t10k", None, Path(data_dir))
+    X_train, Y_train = mnist.load_split("train", NUM_TRAIN, data_dir)
+    X_val, Y_val = mnist.load_split("t10k", None, data_dir)
     for part, Y in (("training", Y_train), ("test", Y_val)):
         found = np.unique(Y).tolist()
-        if len(found) < mnist.NUM_CLASSES:
-            raise ValueError(
-                f"{data_dir}: the {len(Y)} {part} images have the labels {found}; expected all of"
-                f" 0 to {mnist.NUM_CLASSES - 1}"
-            )
+        if found != list(range(mnist.NUM_CLASSES)):
+            raise ValueError(f"{data_dir}: {part} labels are {found}; expected all of 0 to 9")
     return X_train, Y_train, X_val, Y_val
 
 
-def load_binary_dataset(
-    class1: int, class2: int, data_dir: str | os.PathLike[str] = mnist.DATA_DIR
-) -> Data:
+def load_binary_dataset(class1: int, class2: int, data_dir: str | Path = mnist.DATA_DIR) -> Data:
     """Load the images of two digits out of `load_full_mnist`.
 
     Parameters
@@ -81,14 +69,12 @@ def load_binary_dataset(
     ValueError
         If a class is not one of the ten digits, or both are the same.
     """
-    for name, value in (("class1", class1), ("class2", class2)):
-        if value not in range(mnist.NUM_CLASSES):
-            raise ValueError(f"{name} is {value!r}; expected a digit from 0 to 9")
-    if class1 == class2:
-        raise ValueError(f"class1 and class2 are both {class1}; expected two different digits")
+    if class1 == class2 or not {class1, class2} <= {*range(mnist.NUM_CLASSES)}:
+        expected = "expected two different digits from 0 to 9"
+        raise ValueError(f"class1 and class2 are {class1!r} and {class2!r}; {expected}")
     X_train, Y_train, X_val, Y_val = load_full_mnist(data_dir)
 
-    def two_digits(X: NDArray, Y: NDArray) -> tuple[NDArray, NDArray]:
+    def two_digits(X: Array, Y: Array) -> tuple[Array, Array]:
         chosen = np.isin(Y[:, 0], (class1, class2))
         return X[chosen], (Y[chosen] == class1).astype(np.uint8)
 
@@ -96,14 +82,14 @@ def load_binary_dataset(
 
 
 def batch_loader(
-    X: NDArray,
-    Y: NDArray,
+    X: Array,
+    Y: Array,
     batch_size: int,
     shuffle: bool = False,
     drop_last: bool = True,
     *,
-    rng: np.random.Generator | None = None,
-) -> Iterator[tuple[NDArray, NDArray]]:
+    rng: np.random.Generator | int | None = None,
+) -> Iterator[tuple[Array, Array]]:
     """Cut a data set into batches.
 
     Parameters
@@ -114,8 +100,8 @@ def batch_loader(
         Whether to take the samples in a random order.
     drop_last : bool, default=True
         Whether to leave out the last batch if it is incomplete.
-    rng : numpy.random.Generator, optional
-        Source of the order; a new one, differently seeded each time, by default.
+    rng : numpy.random.Generator or int, optional
+        Source of the order, or its seed; differently seeded each time by default.
 
     Yields
     ------
@@ -125,19 +111,17 @@ def batch_loader(
     Raises
     ------
     ValueError
-        If `X` and `Y` differ in length, `batch_size` is not 1 to N, or `rng` is no generator.
+        If `X` and `Y` differ in length, or `batch_size` is not 1 to N.
     """
     if len(X) != len(Y):
         raise ValueError(f"Y has {len(Y)} targets; expected {len(X)}, one for each sample of X")
-    if not isinstance(batch_size, INTEGER) or not 1 <= batch_size <= len(X):
-        raise ValueError(f"batch_size is {batch_size!r}; expected 1 to {len(X)}, the samples in X")
-    check_rng(rng)
+    check_positive("batch_size", batch_size, whole=True, most=len(X))
     # No `yield` here: it would put these errors off until the first batch is asked for.
     end = len(X) // batch_size * batch_size if drop_last else len(X)
     batches = (slice(start, start + batch_size) for start in range(0, end, batch_size))
     if not shuffle:
         return ((X[batch], Y[batch]) for batch in batches)
-    order = (rng or np.random.default_rng()).permutation(len(X))
+    order = np.random.default_rng(rng).permutation(len(X))
     return ((X.take(order[batch], axis=0), Y.take(order[batch], axis=0)) for batch in batches)
 
 
@@ -147,7 +131,7 @@ def plot_loss(
     npoints_to_average: int = 1,
     plot_variance: bool = True,
     *,
-    axes: Axes | None = None,
+    axes: Any = None,
 ) -> None:
     """Draw a history.
 
@@ -164,19 +148,11 @@ def plot_loss(
         Whether to shade one standard deviation around such means.
     axes : matplotlib.axes.Axes, optional
         Pyplot's current ones by default.
-
-    Raises
-    ------
-    ValueError
-        If `loss_dict` is no mapping, or `npoints_to_average` is not positive.
     """
     if axes is None:
         import matplotlib.pyplot as plt
 
         axes = plt.gca()
-    if not isinstance(loss_dict, Mapping):
-        raise ValueError(f"loss_dict is a {type(loss_dict).__name__}; expected {{step: value}}")
-    check_positive("npoints_to_average", npoints_to_average, whole=True)
     num_points = len(loss_dict) // npoints_to_average * npoints_to_average
     steps = np.array(list(loss_dict.keys())[:num_points]).reshape(-1, npoints_to_average)
     values = np.array(list(loss_dict.values())[:num_points]).reshape(-1, npoints_to_average)
@@ -185,12 +161,5 @@ def plot_loss(
         label = f"{label}, mean of {npoints_to_average} steps"
     (line,) = axes.plot(step, mean, label=label)
     if npoints_to_average > 1 and plot_variance:
-        axes.fill_between(
-            step,
-            mean - deviation,
-            mean + deviation,
-            color=line.get_color(),
-            alpha=0.25,
-            linewidth=0,
-            label="± one standard deviation",
-        )
+        look: dict[str, Any] = {"alpha": 0.25, "linewidth": 0, "label": "± one standard deviation"}
+        axes.fill_between(step, mean - deviation, mean + deviation, color=line.get_color(), **look)

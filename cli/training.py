@@ -1,44 +1,69 @@
 """The parts of a task script: train, keep weights and figures, then talk about them."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
+import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
+from tabulate import tabulate
+from tqdm import tqdm
 
 import mnist
-from cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, fail
-from output.files import atomic_path, check_folder
-from output.numbers import number, printable
-from plots import add_note, house_style
+from cli import EXIT_ERROR, EXIT_INTERRUPTED, fail
+from output.files import atomic_path
+from output.numbers import cell, number, printable
+from plots import Figures, add_note, house_style
 from runs.summary import summary
 from runs.training import train_all
 from runs.weights import SavedWeights, save_weights
 from trainer import BaseTrainer
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+Runs = Mapping[str, BaseTrainer]  # by the names of their weights files
 
-Trainer = TypeVar("Trainer", bound=BaseTrainer)
-
-# By the last word of a row's name.
-FORMATS = {"epoch": "", "step": ",", "loss": ".4f", "accuracy": ".2%", "seconds": ".1f"}
+TRAINER_SETTINGS = ("learning_rate", "batch_size", "patience", "seed")
 # Tables and figures name those that are not the assignment's.
-SETTINGS = ("data_dir", "digits", "learning_rate", "batch_size", "patience", "epochs", "seed")
+SETTINGS = ("data_dir", "digits", "epochs", *TRAINER_SETTINGS)
 HOW_IT_ENDED = ("ended", "stop_step", "stop_epoch", "best_step", "best_loss")
 
 
-def check_output_folders(args: argparse.Namespace) -> None:
-    """See, before the work begins, that figures and weights have a place and --show a display.
+def trainer_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Pick the settings of a trainer out of the arguments."""
+    return {name: getattr(args, name) for name in TRAINER_SETTINGS}
+
+
+def other_settings(args: argparse.Namespace) -> str:
+    """Name the settings that are not the assignment's; an empty string if there are none."""
+    found = []
+    for name, value in vars(args).items():
+        if name in SETTINGS and not np.array_equal(value, args.parser.get_default(name)):
+            text = " and ".join(map(str, np.atleast_1d(value)))
+            found.append(f"{name.replace('_', ' ')} {text}")
+    return ", ".join(found)
+
+
+def train(trainers: Runs, args: argparse.Namespace, interrupted: Callable[[], bool]) -> Runs:
+    """Train the runs, with a progress bar each, until they end or Ctrl-C was pressed.
+
+    Parameters
+    ----------
+    trainers : mapping of str to BaseTrainer
+    args : argparse.Namespace
+    interrupted : callable
+        Tells whether Ctrl-C was pressed.
+
+    Returns
+    -------
+    mapping of str to BaseTrainer
+        Those for which `is_worth_keeping`, a run that diverged among them (see `report_runs`).
 
     Raises
     ------
-    OSError, ValueError
+    ValueError
+        If figures shall be shown and there is no display.
     """
     if args.show:
         # The import replaces a backend that cannot be loaded.
@@ -46,80 +71,30 @@ def check_output_folders(args: argparse.Namespace) -> None:
 
         if plt.get_backend().lower() == "agg":
             raise ValueError("--show needs a program that opens windows, but there is none here")
-    check_folder(args.figures)
-    check_folder(args.weights)
 
-
-def training_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """Pick the settings of a trainer out of the arguments."""
-    return {
-        name: getattr(args, name) for name in ("learning_rate", "batch_size", "patience", "seed")
-    }
-
-
-def other_settings(args: argparse.Namespace) -> str:
-    """Name the settings that are not the assignment's; an empty string if there are none."""
-    found = []
-    for name in SETTINGS:
-        value = getattr(args, name, None)
-        if value is not None and not np.array_equal(value, args.defaults[name]):
-            if isinstance(value, Path):
-                text = value.resolve().name
-            else:
-                text = " and ".join(number(part, "g") for part in np.atleast_1d(value))
-            found.append(f"{name.replace('_', ' ')} {text}")
-    return ", ".join(found)
-
-
-def train(
-    trainers: Mapping[str, Trainer], args: argparse.Namespace, interrupted: Callable[[], bool]
-) -> dict[str, Trainer]:
-    """Train the runs, with a progress bar each, until they end or Ctrl-C was pressed.
-
-    Parameters
-    ----------
-    trainers : mapping of str to BaseTrainer
-        By the names of their weights files.
-    args : argparse.Namespace
-    interrupted : callable
-        Tells whether Ctrl-C was pressed.
-
-    Returns
-    -------
-    dict of str to BaseTrainer
-        Those for which `is_worth_keeping`, a run that diverged among them (see `report_runs`).
-    """
-    from tqdm import tqdm
-
-    def after_step(trainer: BaseTrainer) -> bool:
+    def after_step(bar: tqdm, trainer: BaseTrainer) -> bool:
         if trainer.stop_step % trainer.steps_per_validation == 0:
-            show_progress(trainer, bars[trainer.name])
+            show_progress(bar, trainer)
         return interrupted()
 
     with contextlib.ExitStack() as stack:
         # With a validation, this fits into the 80 columns of a terminal. None: unless it is one.
         looks = {"bar_format": "{desc}: step {n}{postfix}", "disable": args.quiet or None}
-        bars = {
-            trainer.name: stack.enter_context(tqdm(desc=trainer.name, **looks))
-            for trainer in trainers.values()
-        }
         for trainer in trainers.values():
-            trainer.after_step = after_step
+            bar = stack.enter_context(tqdm(desc=trainer.name, **looks))
+            stack.callback(show_progress, bar, trainer)
+            trainer.after_step = functools.partial(after_step, bar)
         with contextlib.suppress(FloatingPointError):
-            if not interrupted():
-                train_all(list(trainers.values()), args.epochs)
-        for trainer in trainers.values():
-            show_progress(trainer, bars[trainer.name])
+            train_all(list(trainers.values()), args.epochs)
     return {name: trainer for name, trainer in trainers.items() if is_worth_keeping(trainer)}
 
 
 def is_worth_keeping(trainer: BaseTrainer) -> bool:
-    """Tell a run from one that Ctrl-C has ended with its first step: an older file is better."""
-    has_begun = trainer.ended != "interrupted" or trainer.stop_step > 0
-    return has_begun and bool(trainer.val_history["loss"])
+    """Tell a run from one that has hardly begun: an older file is better."""
+    return len(trainer.val_history["loss"]) > 1
 
 
-def show_progress(trainer: BaseTrainer, bar: Any) -> None:
+def show_progress(bar: tqdm, trainer: BaseTrainer) -> None:
     """Let a bar show the step of a run and its last validation."""
     if trainer.val_history["loss"]:
         loss, accuracy = (values[max(values)] for values in trainer.val_history.values())
@@ -130,7 +105,7 @@ def show_progress(trainer: BaseTrainer, bar: Any) -> None:
 
 
 def keep_weights(
-    trained: Mapping[str, BaseTrainer], args: argparse.Namespace, *, model: str, classes: Sequence
+    trained: Runs, args: argparse.Namespace, *, model: str, classes: Sequence
 ) -> list[Path]:
     """Write the weights of each run, with all that says how they came about; give the files.
 
@@ -143,7 +118,6 @@ def keep_weights(
         The digit of each output; for the logistic model those of target 1 and of target 0.
     """
     is_mnist = args.data_dir.resolve() == mnist.DATA_DIR.resolve()
-    paths = []
     for name, trainer in trained.items():
         settings = {
             "model": model,
@@ -151,39 +125,32 @@ def keep_weights(
             "l2_reg_lambda": float(getattr(trainer.model, "l2_reg_lambda", 0)),
             "data": "MNIST" if is_mnist else str(args.data_dir),
             "epochs": args.epochs,
-            **training_settings(args),
+            **trainer_settings(args),
             "shuffle": trainer.shuffle_dataset,
             **{name: getattr(trainer, name) for name in HOW_IT_ENDED},
         }
-        paths.append(args.weights / f"{name}.npz")
         histories = trainer.train_history, trainer.val_history
-        save_weights(paths[-1], SavedWeights(trainer.model.w, settings, *histories))
-    return paths
+        saved = SavedWeights(trainer.model.w, settings, *histories)
+        save_weights(args.weights / f"{name}.npz", saved)
+    return [args.weights / f"{name}.npz" for name in trained]
 
 
 @house_style()
-def save_figures(figures: Mapping[str, Figure], args: argparse.Namespace) -> list[Path]:
+def save_figures(figures: Figures, args: argparse.Namespace) -> list[Path]:
     """Write figures by file name, each as a whole or not at all; give the files."""
-    paths = []
-    settings = other_settings(args)
     for name, figure in figures.items():
-        if settings:
-            add_note(figure, settings)
-        paths.append(args.figures / name)
-        with atomic_path(paths[-1]) as temporary:
+        add_note(figure, other_settings(args))
+        with atomic_path(args.figures / name) as temporary:
             figure.savefig(temporary)
         if getattr(args, "show", False):  # The study has no such option.
             import matplotlib.pyplot as plt
 
             plt.figure(figure)
-    return paths
+    return [args.figures / name for name in figures]
 
 
 def report_runs(
-    trainers: Mapping[str, BaseTrainer],
-    paths: Iterable[Path],
-    args: argparse.Namespace,
-    interrupted: Callable[[], bool],
+    trainers: Runs, paths: list[Path], args: argparse.Namespace, interrupted: Callable[[], bool]
 ) -> int:
     """Print a table of the runs, the files that were written, and what went wrong.
 
@@ -195,20 +162,17 @@ def report_runs(
     trained = list(filter(is_worth_keeping, trainers.values()))
     if trained and not args.quiet:
         if settings := other_settings(args):
-            print(printable(f"not the assignment's settings: {settings}"))
+            print(f"not the assignment's settings: {settings}")
         print(format_table(trained), *(f"wrote {path}" for path in paths), sep="\n")
         for trainer in trained:
             # All weights are zero at first, and all classes equally probable.
             start = math.log(max(2, trainer.model.w.shape[1]))
             if trainer.best_loss > start:
-                problem = f"validation loss never below the {number(start, '.4f')} of the start"
+                problem = f"validation loss never below the {start:.4f} of the start"
                 print(printable(f"note: {trainer.name}: {problem}"))
     for trainer in trainers.values():
-        if trainer.ended == "diverged":
-            fail(
-                f"{trainer.name}: the weights are no longer finite at step {trainer.stop_step} with"
-                f" learning rate {trainer.learning_rate:g}; choose a smaller learning rate"
-            )
+        if trainer.error:
+            fail(str(trainer.error))
             return EXIT_ERROR
     if interrupted():
         kept = "the best weights so far were kept" if trained else "there was nothing to keep yet"
@@ -226,11 +190,6 @@ def format_table(trainers: Sequence[BaseTrainer]) -> str:
     summaries = [summary(trainer) for trainer in trainers]
     rows = [["run", *(printable(trainer.name) for trainer in trainers)]]
     for key in summaries[0]:
-        spec = FORMATS.get(key.rpartition("_")[2])
-        cells = [run[key] if spec is None else number(run[key], spec) for run in summaries]
-        rows.append([key.replace("_", " "), *map(printable, cells)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+        name = key.replace("_", " ")
+        rows.append([name, *(printable(cell(run[key], name)) for run in summaries)])
+    return tabulate(rows, tablefmt="plain", disable_numparse=True)

@@ -1,7 +1,5 @@
 """Whole files or none, and a look at where they will go before the work begins."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tempfile
@@ -44,18 +42,19 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink()
 
 
-def check_folder(folder: Path) -> None:
-    """See that files can be written to a folder, which need not exist yet.
+def check_folder(folder: str | Path) -> Path:
+    """See that files can be written to a folder, which need not exist yet, and give its path.
 
     Parameters
     ----------
-    folder : pathlib.Path
+    folder : path
 
     Raises
     ------
     OSError
         If that is not possible. Better said before the training than after it.
     """
+    folder = Path(folder)
     # A link to nowhere is in the way, too.
     existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not existing.is_dir():
@@ -65,6 +64,7 @@ def check_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise OSError(f"{folder}: cannot write into {existing}: {error.strerror}") from error
+    return folder
 
 
 def check_file(path: Path) -> None:

@@ -1,12 +1,12 @@
 """Numbers as they are set in print: in texts, tables, figures and on the command line."""
 
-from __future__ import annotations
-
 import sys
 import unicodedata
 
 # No line may end between the groups of a number, or before its unit.
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
+# How a quantity is written in a table, by the last word of its name.
+FORMATS = {"step": ",", "accuracy": ".2%", "loss": ".4f", "points": "+.2f", "seconds": ".1f"}
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -33,6 +33,11 @@ def number(value: float, spec: str = "") -> str:
         digits = digits.replace(",", "")
     text = digits.replace("%", ",%").replace(",", THIN_SPACE).replace("-", "−")
     return f"{text} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}" if exponent else text
+
+
+def cell(value: float | str, name: str) -> str:
+    """Write an entry of a table: a number as `FORMATS` says, a word as it is."""
+    return value if isinstance(value, str) else number(value, FORMATS.get(name.split()[-1], ""))
 
 
 def printable(text: str) -> str:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# By file name.
+Figures = Mapping[str, "Figure"]
+
 STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
 # The same thing has the same colour in all figures.
 TRAINING, VALIDATION = "#0072B2", "#D55E00"
@@ -73,8 +76,12 @@ def label_end(
 ) -> None:
     """Write what a line is beside its end (x, y), so many points above it or, if < 0, below it."""
     where = "top" if points < 0 else "bottom" if points > 0 else "center"
-    side: dict[str, Any] = {"va": where, "xytext": (4, points)}
-    axes.annotate(text, (x, y), textcoords="offset points", color=color, **side)
+    annotate(axes, text, (x, y), (4, points), va=where, color=color)
+
+
+def annotate(axes: Axes, text: str, xy: Any, points: tuple[float, float], **look: Any) -> None:
+    """Write beside a place of a figure, so many points to its right and above it."""
+    axes.annotate(text, xy, xytext=points, textcoords="offset points", **look)
 
 
 def legend_above(figure: Figure, columns: int = 3) -> None:
@@ -113,19 +120,13 @@ def add_note(figure: Figure, text: str) -> None:
 
 def mark_cut_short(figure: Figure, trainers: Iterable[BaseTrainer]) -> None:
     """Say below a figure which of the runs that it shows were interrupted or diverged."""
-    names: dict[str, list[str]] = {}
     for trainer in trainers:
         if trainer.ended in ("interrupted", "diverged"):
-            end = f"{trainer.ended} at step {trainer.stop_step}"
-            names.setdefault(end, []).append(trainer.name)
-    for end, runs in names.items():
-        add_note(figure, f"{end}: {', '.join(runs)}")
+            add_note(figure, f"{trainer.ended} at step {trainer.stop_step}: {trainer.name}")
 
 
 @house_style()
-def figure_run(
-    trainer: BaseTrainer, quantity: Literal["loss", "accuracy"], ylim: tuple[float, float]
-) -> Figure:
+def figure_run(trainer: BaseTrainer, quantity: str, ylim: tuple[float, float]) -> Figure:
     """Draw training and validation loss or accuracy of a run against gradient steps.
 
     Parameters
@@ -255,9 +256,8 @@ def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrain
         pixels = w[:-1]
         limit = abs(pixels).max()
         for k, axes in enumerate(row):
-            image = axes.imshow(
-                pixels[:, k].reshape(IMAGE_SHAPE), vmin=-limit, vmax=limit, cmap="RdBu_r"
-            )
+            template = pixels[:, k].reshape(IMAGE_SHAPE)
+            image = axes.imshow(template, vmin=-limit, vmax=limit, cmap="RdBu_r")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name)
@@ -294,19 +294,12 @@ def figure_norms(
     axes.plot(list(penalised), list(penalised.values()), "k-")
     for l2_reg_lambda, norm in penalised.items():
         axes.plot(l2_reg_lambda, norm, "o", color=color_of(l2_reg_lambda), markeredgecolor="black")
-        text = number(norm, ".3g")
-        below_left: dict[str, Any] = {"ha": "right", "va": "top", "xytext": (-4, -5)}
-        axes.annotate(text, (l2_reg_lambda, norm), textcoords="offset points", **below_left)
+        place = l2_reg_lambda, norm
+        annotate(axes, number(norm, ".3g"), place, (-4, -5), ha="right", va="top")
     if 0 in norms:
         axes.axhline(norms[0], color=color_of(0), linestyle=(0, (1, 3)), linewidth=1)
-        place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right"}
-        axes.annotate(
-            f"λ = 0, early stop: {number(norms[0], '.3g')}",
-            (1, norms[0]),
-            textcoords="offset points",
-            xytext=(-4, 3),
-            **place,
-        )
+        text, right = f"λ = 0, early stop: {number(norms[0], '.3g')}", ("axes fraction", "data")
+        annotate(axes, text, (1, norms[0]), (-4, 3), ha="right", xycoords=right)
     axes.margins(x=0.12, y=0.14)
     mark_cut_short(figure, trainers)
     return figure

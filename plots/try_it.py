@@ -1,46 +1,20 @@
 """Shows, as the output of a notebook's cell, what the page needs for its appendix *Try it*."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from IPython.display import display
-from numpy.typing import NDArray
+
+from numerics.arguments import Array
+from plots.display import Output
 
 MIME_TYPE = "application/vnd.try-it+json"
 
 
-class PenalisedModel(Protocol):
-    """What `show_try_it` needs of a softmax model: λ, and weights of shape (785, 10)."""
-
-    l2_reg_lambda: float
-    w: NDArray
-
-
-class TryIt:
-    """What the page needs; other viewers, and the terminal, get one line.
-
-    Parameters
-    ----------
-    data : dict
-        Plain JSON values; `report.try_it` makes HTML of them.
-    """
-
-    def __init__(self, data: dict[str, Any]) -> None:
-        self.data = data
-
-    def __repr__(self) -> str:
-        return "The page of the report has Try it here."
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {MIME_TYPE: self.data, "text/plain": repr(self)}
-
-
-def show_try_it(models: Sequence[PenalisedModel], images: NDArray, labels: NDArray) -> None:
-    """Show, as the output of a cell, the data of *Try it*.
+def show_try_it(models: Sequence[Any], images: Array, labels: Array) -> None:
+    """Show, as the output of a cell, the data of *Try it*; `report.try_it` makes HTML of them.
 
     Parameters
     ----------
@@ -55,9 +29,10 @@ def show_try_it(models: Sequence[PenalisedModel], images: NDArray, labels: NDArr
         for model in models
     ]
     pixels = encode(images.astype(np.uint8))
-    display(TryIt({"models": weights, "images": pixels, "labels": labels[:, 0].tolist()}))
+    data = {"models": weights, "images": pixels, "labels": labels[:, 0].tolist()}
+    display(Output({MIME_TYPE: data, "text/plain": "The page of the report has Try it here."}))
 
 
-def encode(values: NDArray) -> str:
+def encode(values: Array) -> str:
     """Write the bytes of an array, row by row, in base64."""
     return b64encode(values.tobytes()).decode("ascii")

@@ -1,7 +1,5 @@
 """Describes a run that has ended, by the weights that were kept."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

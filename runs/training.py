@@ -1,7 +1,5 @@
 """Trains independent runs at the same time."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait

@@ -5,16 +5,11 @@ value for each entry of a history. Nothing in it is pickled, so that opening a s
 run no code. The same run gives the same bytes.
 """
 
-from __future__ import annotations
-
 import json
-import os
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numerics.arguments import Floats
 from output.files import atomic_path
@@ -41,7 +36,7 @@ class SavedWeights(NamedTuple):
     val_history: History
 
 
-def save_weights(path: str | os.PathLike[str], saved: SavedWeights) -> None:
+def save_weights(path: str | Path, saved: SavedWeights) -> None:
     """Write the weights, settings and histories of a run that has ended.
 
     Parameters
@@ -65,7 +60,7 @@ def save_weights(path: str | os.PathLike[str], saved: SavedWeights) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def load_weights(path: str | os.PathLike[str]) -> SavedWeights:
+def load_weights(path: str | Path) -> SavedWeights:
     """Read what `save_weights` wrote.
 
     Parameters
@@ -84,10 +79,6 @@ def load_weights(path: str | os.PathLike[str]) -> SavedWeights:
         If it is damaged or no weights file. One line, with the path and what is wrong.
     """
     with Path(path).open("rb") as file:
-        # NumPy would take any other file for a pickled object.
-        if not zipfile.is_zipfile(file):
-            raise ValueError(f"{path}: is no .npz file")
-        file.seek(0)
         try:
             with np.load(file, allow_pickle=False) as archive:
                 arrays = dict(archive)
@@ -104,6 +95,6 @@ def load_weights(path: str | os.PathLike[str]) -> SavedWeights:
     return SavedWeights(w, settings, train_history, val_history)
 
 
-def history_of(rows: NDArray[np.float64]) -> dict[int, float]:
+def history_of(rows: Floats) -> dict[int, float]:
     """Make one history out of an array of shape (n, 2)."""
     return {int(step): value for step, value in rows.tolist()}

@@ -22,7 +22,7 @@ import mnist
 import task2
 import task3
 from numerics.arguments import Floats
-from numerics.evaluation import evaluate
+from numerics.linear import evaluate
 from study import single_runs
 from study.single_runs import fluctuations, history_of, reordered
 from task2a import pre_process_images

@@ -12,7 +12,7 @@ import pytest
 
 import plots
 from plots import new_figure
-from plots.display import Picture, Table, Text, latex, show_notes
+from plots.display import latex, picture, show_notes, table, text
 
 FRAME = pd.DataFrame(
     {
@@ -26,30 +26,26 @@ FRAME = pd.DataFrame(
 )
 
 
-def bundle(shown):
-    """Give the forms of an output, with or without metadata."""
-    found = shown._repr_mimebundle_()
-    return found[0] if isinstance(found, tuple) else found
-
-
-def test_numbers_of_a_table_are_written_as_their_heading_says():
-    cells = Table(FRAME).cells
-    assert cells.iloc[0].tolist() == [
-        "λ = 10⁻⁵", "27\u202f187", "174", "91.52\u202f%", "−0.07", "0.2969",
-    ]  # fmt: skip
-    assert cells.iloc[1].tolist() == ["a_b", "978", "31", "80.00\u202f%", "+2.00", "0.3000"]
+# Numbers are written as the last word of their heading says.
+CELLS = [
+    ["λ = 10⁻⁵", "27\u202f187", "174", "91.52\u202f%", "−0.07", "0.2969"],
+    ["a_b", "978", "31", "80.00\u202f%", "+2.00", "0.3000"],
+]
 
 
 def test_each_form_of_a_table_has_every_cell():
-    forms = bundle(Table(FRAME))
+    forms, _ = table(FRAME)._repr_mimebundle_()
     assert set(forms) == {"text/html", "text/markdown", "text/latex", "text/plain"}
     for kind in ("text/html", "text/plain"):
-        for text in (*FRAME.columns, *Table(FRAME).cells.to_numpy().ravel()):
-            assert text in forms[kind]
-    heading, alignment, first, _ = forms["text/markdown"].split("\n")
-    assert [cell.strip() for cell in heading.strip("|").split("|")] == list(FRAME.columns)
-    assert re.fullmatch(r"\|:-+\|(-+:\|){5}", alignment)
-    assert first.startswith(r"| $\lambda$ = 10⁻⁵ |")
+        for words in (*FRAME.columns, *CELLS[0], *CELLS[1]):
+            assert words in forms[kind]
+    heading, alignment, *rows = (
+        [part.strip() for part in line.strip("|").split("|")]
+        for line in forms["text/markdown"].split("\n")
+    )
+    assert heading == list(FRAME.columns)
+    assert re.fullmatch(r":-+(\|-+:){5}", "|".join(alignment))
+    assert rows == [[r"$\lambda$ = 10⁻⁵", *CELLS[0][1:]], CELLS[1]]
     assert forms["text/latex"].count("\\\\\n") == 3
     stacked = r"\begin{aligned}\text{validation} \\ \text{accuracy}\end{aligned}"
     assert stacked in forms["text/latex"]
@@ -57,7 +53,7 @@ def test_each_form_of_a_table_has_every_cell():
 
 
 @pytest.mark.parametrize(
-    ("text", "formula"),
+    ("words", "formula"),
     [
         ("plain", r"\text{plain}"),
         ("λ = 0.01", r"\lambda\text{ = 0.01}"),
@@ -69,21 +65,21 @@ def test_each_form_of_a_table_has_every_cell():
         ("a_b & c", r"\text{a\_b \& c}"),
     ],
 )
-def test_what_fonts_of_latex_lack_becomes_a_command(text, formula):
-    assert latex(text) == formula
+def test_what_fonts_of_latex_lack_becomes_a_command(words, formula):
+    assert latex(words) == formula
 
 
 def test_a_figure_has_three_pictures_of_one_size_and_its_description():
     figure, axes = new_figure("loss", height=2)
     axes.plot([1, 2])
-    forms, metadata = Picture(figure, "A line.")._repr_mimebundle_()
+    forms, metadata = picture(figure, "A line.")._repr_mimebundle_()
     assert set(forms) == {"image/svg+xml", "application/pdf", "image/png", "text/plain"}
     assert forms["text/plain"] == "A line."
     assert forms["image/png"][:4] == b"\x89PNG"
     # PNG has 144 pixels for an inch, and is shown with 96, as SVG is.
     assert int.from_bytes(forms["image/png"][16:20], "big") == int(6.2 * 144)
     assert metadata == {"image/png": {"width": round(6.2 * 96)}}
-    assert bundle(Picture(figure, "A line."))["image/svg+xml"] == forms["image/svg+xml"]
+    assert picture(figure, "A line.").forms["image/svg+xml"] == forms["image/svg+xml"]
 
 
 def test_outside_of_ipython_plain_text_is_printed(tmp_path):
@@ -115,4 +111,4 @@ def test_notes_name_other_settings_and_modules_of_another_folder(capsys, tmp_pat
     settings, modules = capsys.readouterr().out.splitlines()
     assert settings.startswith("Not the assignment's settings: SEED = 3, DIGITS = (4, 9). ")
     assert modules == f"The modules are those of another folder: {root}."
-    assert Text("**A** `b`")._repr_mimebundle_()[0]["text/markdown"] == "**A** `b`"
+    assert text("**A** `b`").forms["text/markdown"] == "**A** `b`"

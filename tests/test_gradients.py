@@ -13,7 +13,7 @@ import scipy.special
 
 import task2a
 import task3a
-from numerics.gradient_check import EPSILON, check_gradient, takes_stacks
+from numerics.gradient_check import EPSILON, check_gradient
 
 NUM_IMAGES = 20
 
@@ -81,23 +81,6 @@ class SmallModel:
         self.grad = self.make_grad(of_loss, 2 * self.l2_reg_lambda * self.w)
 
 
-class SumsOverAxis1(SmallModel):
-    def forward(self, X):
-        e = np.exp(X @ self.w)
-        return e / np.sum(e, axis=1, keepdims=True)
-
-
-class AssertsShapes(SmallModel):
-    def forward(self, X):
-        assert self.w.shape == (D, K)
-        return super().forward(X)
-
-
-class UsesDot(SmallModel):
-    def forward(self, X):
-        return scipy.special.softmax(np.dot(X, self.w), axis=-1)
-
-
 class KeepsOutputs(SmallModel):
     def forward(self, X):
         self.outputs = super().forward(X)
@@ -114,7 +97,7 @@ class IgnoresAWeight(SmallModel):
         return scipy.special.softmax(X @ (self.w * used), axis=-1)
 
 
-MODELS = (SmallModel, SumsOverAxis1, AssertsShapes, UsesDot, KeepsOutputs)
+MODELS = (SmallModel, KeepsOutputs)
 
 
 def check(model):
@@ -146,25 +129,17 @@ def test_each_weight_is_shifted_up_and_down_while_the_others_stay(model):
 
     class Spy(model):
         def forward(self, X):
-            shifted.extend(np.reshape(self.w, (-1, D, K)) - small_model.w)
+            shifted.append(self.w - w)
             return super().forward(X)
 
     small_model = Spy()
+    w = small_model.w.copy()
     check(small_model)
-    # What else was evaluated differs in many weights, or in none.
-    shifted = [shift for shift in shifted if np.count_nonzero(shift) == 1]
-    assert len(shifted) == 2 * D * K
+    first, *shifted = shifted
+    assert not first.any()
+    assert [np.count_nonzero(shift) for shift in shifted] == [1] * (2 * D * K)
     np.testing.assert_allclose(np.max(shifted, axis=0), EPSILON, rtol=1e-9)
     np.testing.assert_allclose(np.min(shifted, axis=0), -EPSILON, rtol=1e-9)
-
-
-def test_only_a_forward_that_gives_the_same_for_stacks_gets_stacks(binary_data, full_data):
-    assert takes_stacks(task2a.BinaryModel(), binary_data[0][:N])
-    assert takes_stacks(task3a.SoftmaxModel(0), full_data[0][:N])
-    for samples in (2, N):
-        X = np.random.default_rng(0).normal(size=(samples, D))
-        takers = [model for model in MODELS if takes_stacks(model(), X)]
-        assert takers == [SmallModel, KeepsOutputs]
 
 
 def test_check_takes_an_error_of_half_a_millionth_and_finds_one_of_two_millionths():
@@ -222,26 +197,17 @@ def test_check_names_the_weight_with_the_largest_absolute_difference():
     [
         (lambda c, r: -c - r, "the gradient has the wrong sign"),
         (lambda c, r: N * (c + r), "the gradient is 8 times too large: its 1/N is missing"),
-        (lambda c, r: 3 * (c + r), "the gradient is 3 times what it should be"),
+        (lambda c, r: (c + r) / N, "the gradient is 8 times too small: it is divided by N once "),
         (lambda c, r: -c + r, "the gradient of the loss has the wrong sign"),
         (lambda c, r: N * c + r, "the gradient of the loss is 8 times too large: its 1/N is missi"),
-        (lambda c, r: c / N + r, "the gradient of the loss is 8 times too small: it is divided by"),
         (lambda c, r: c, "the gradient 2λw of the penalty λ Σ w² is missing"),
         (lambda c, r: c + r / 2, "the gradient 2λw of the penalty λ Σ w² is half of what it"),
-        (lambda c, r: c + 2 * r, "the gradient 2λw of the penalty λ Σ w² is twice what it"),
         (lambda c, r: c - r, "the gradient 2λw of the penalty λ Σ w² has the wrong sign"),
         (lambda c, r: c + r / N, "the gradient 2λw of the penalty λ Σ w² is 8 times too small"),
-        (lambda c, r: -c, "the gradient of the loss has the wrong sign and the gradient 2λw of"),
     ],
 )
 def test_check_says_what_the_difference_looks_like(make_grad, hint):
     assert f"; it looks as if {hint}" in failure_of(SmallModel(make_grad))
-
-
-def test_check_says_that_there_is_a_penalty_though_lambda_is_zero():
-    model = SmallModel(l2_reg_lambda=0)
-    model.make_grad = lambda of_loss, _: of_loss + 0.2 * model.w
-    assert failure_of(model).endswith("the penalty λ Σ w² is 0.2 w, but λ is 0")
 
 
 def test_check_says_that_only_the_bias_is_off():
@@ -270,13 +236,13 @@ def test_check_says_both_shapes_of_a_gradient_of_the_wrong_shape(make_grad, what
     assert failure_of(SmallModel(make_grad)) == f"{what}; expected (6, 3), the shape of w"
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_check_counts_gradients_that_are_not_finite(value):
+@pytest.mark.parametrize(("value", "count"), [(np.nan, 18), (np.inf, 6)])
+def test_gradients_that_are_not_finite_are_off(value, count):
     message = failure_of(SmallModel(lambda c, r: np.where(np.arange(K) == 1, value, c + r)))
     assert message.startswith(
-        "6 of 18 weights have a gradient that is not finite, such as w[0, 1]: backward gives"
-        f" {value}, central differences give "
+        f"{count} of 18 weights are off, most of all w[0, 1]: backward gives {value}, central"
     )
+    assert message.endswith(f"; the difference is {value}")
 
 
 def test_check_leaves_the_weights_as_they_were():

@@ -204,12 +204,12 @@ def labels_file(labels, claimed=6):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"images": b""}, "images-idx3-ubyte{gz}: ends after 0 bytes, expected a header of 16"),
-        ({"images": IMAGES_FILE[:15]}, "ends after 15 bytes, expected a header of 16 bytes"),
-        ({"images": IMAGES_FILE[:16]}, "holds 16 bytes, expected 4720 for 6 images"),
-        ({"images": IMAGES_FILE[:4719]}, "holds 4719 bytes, expected 4720 for 6 images"),
-        (images_file(2051, 5, 28, 28), "holds 4720 bytes, expected 3936 for 5 images"),
-        (images_file(2051, 2**32 - 1, 28, 28), "holds 4720 bytes, expected 3367254359296 for"),
+        ({"images": b""}, "images-idx3-ubyte{gz}: ends after 0 bytes, within its header"),
+        ({"images": IMAGES_FILE[:15]}, "ends after 15 bytes, within its header"),
+        ({"images": IMAGES_FILE[:16]}, "16 bytes, expected 4720 for 6 images"),
+        ({"images": IMAGES_FILE[:4719]}, "4719 bytes, expected 4720 for 6 images"),
+        (images_file(2051, 5, 28, 28), "4720 bytes, expected 3936 for 5 images"),
+        (images_file(2051, 2**32 - 1, 28, 28), "4720 bytes, expected 3367254359296 for"),
         (images_file(2050, 6, 28, 28), "magic number is 2050, expected 2051 for images"),
         ({"images": LABELS_FILE + bytes(9)}, "magic number is 2049, expected 2051 for images"),
         ({"labels": IMAGES_FILE}, "magic number is 2051, expected 2049 for labels"),
@@ -217,20 +217,20 @@ def labels_file(labels, claimed=6):
         (images_file(2051, 6, 784, 1), "images are of shape [784, 1], expected [28, 28]"),
         (
             images_file(2051, 5, 28, 28, pixels=PIXELS[784:]),
-            "images-idx3-ubyte{gz}: holds 5 images, expected 6, the number of labels in train-lab",
+            "ubyte{gz}: holds 5 images, expected at least {count}, and as many as the 6 labels",
         ),
-        (labels_file(LABELS + b"\0"), "labels-idx1-ubyte{gz}: holds 15 bytes, expected 14 for 6"),
-        (labels_file([9, 0, 3, 10, 10, 1]), "label number 3, counting from 0, is 10, expected 0"),
-        (labels_file([9, 0, 3, 9, 9, 255]), "label number 5, counting from 0, is 255, expected"),
+        (labels_file(LABELS + b"\0"), "labels-idx1-ubyte{gz}: 15 bytes, expected 14 for 6"),
         (
             images_file(2051, 0, 28, 28, pixels=b"") | labels_file([], 0),
-            "holds 0 images, expected at least 1",
+            "holds 0 images, expected at least 1, and as many as the 0 labels",
         ),
     ],
 )
 def test_wrong_content_is_named(tmp_path, files, message, count, compress):
     write_split(tmp_path, **files, compress=compress)
-    assert message.format(gz=".gz" if compress else "") in error_of(tmp_path, count)
+    assert message.format(gz=".gz" if compress else "", count=count or 1) in error_of(
+        tmp_path, count
+    )
 
 
 def test_fewer_samples_than_needed_are_refused(tmp_path):

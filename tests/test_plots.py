@@ -10,10 +10,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-import cli
 import task2
 import task3
 import task4
+from cli.training import save_figures
 from output.numbers import number
 from plots import (
     TRAINING,
@@ -338,7 +338,9 @@ def test_only_figures_that_show_an_interrupted_run_say_so():
     diverged = figure_norms(
         {1: 2.0}, [interrupted, a_run("a", ended="diverged"), a_run("b", ended="diverged")]
     )
-    assert diverged.get_supxlabel() == ("interrupted at step 7: shuffled\ndiverged at step 8: a, b")
+    assert diverged.get_supxlabel() == (
+        "interrupted at step 7: shuffled\ndiverged at step 8: a\ndiverged at step 8: b"
+    )
 
 
 @pytest.mark.parametrize("limits", [(0, 0.01), (0.5, 1)])
@@ -351,9 +353,9 @@ def test_limits_that_would_hide_the_end_of_a_curve_give_way(limits):
 
 
 def saved(folder, run):
-    args = SimpleNamespace(figures=folder, defaults={})
+    args = SimpleNamespace(figures=folder)
     figures = {f"{name}.png": figure for name, figure in every_figure(run).items()}
-    return [path.read_bytes() for path in cli.save_figures(figures, args)]
+    return [path.read_bytes() for path in save_figures(figures, args)]
 
 
 def test_a_matplotlibrc_of_ones_own_changes_nothing(tmp_path):

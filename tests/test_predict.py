@@ -899,7 +899,7 @@ def test_nothing_but_complaints_if_no_image_is_good(softmax_file, tmp_path, caps
 
 def test_bad_weights_are_refused(digits, tmp_path):
     Image.fromarray(digits[0]).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"a\.png: is no \.npz file$"):
+    with pytest.raises(ValueError, match=r"a\.png: is damaged, or no weights file$"):
         main([str(tmp_path / "a.png"), str(tmp_path / "a.png")])
 
 
@@ -952,7 +952,7 @@ def test_every_way_to_call_it_ends_with_its_exit_code(
     assert shown.splitlines()[1].split()[:2] == ["seven.png", "7"]
     missing = "eight.png: cannot be read (No such file or directory)"
     assert run(softmax_file[1], "eight.png") == (2, "", f"python -m predict: error: {missing}\n")
-    swapped = "python -m predict: error: seven.png: is no .npz file\n"
+    swapped = "python -m predict: error: seven.png: is damaged, or no weights file\n"
     assert run("seven.png", softmax_file[1]) == (2, "", swapped)
     code, _, complaints = run(softmax_file[1])
     assert (code, complaints.count("\n")) == (2, 1)

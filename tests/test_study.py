@@ -113,7 +113,7 @@ def test_fingerprint_covers_code_numpy_and_data_but_not_figures(monkeypatch, tmp
         "trainer.py",
         "utils.py",
         "task4.py",
-        "numerics/evaluation.py",
+        "numerics/linear.py",
         "study/single_runs.py",
         "mnist/SHA256SUMS",
     ):

@@ -87,9 +87,9 @@ def test_logistic_run_is_that_of_the_reference(small_binary_data, shuffle, patie
     assert_same_run(trainer, reference, 1e-11)
 
 
-@pytest.mark.parametrize("patience", [1, 2, 5, 10])
+@pytest.mark.parametrize("patience", [1, 2, 10])
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("l2_reg_lambda", [0.0, 0.01, 1.0])
+@pytest.mark.parametrize("l2_reg_lambda", [0.0, 1.0])
 def test_softmax_run_is_that_of_the_reference(small_full_data, shuffle, l2_reg_lambda, patience):
     trainer = in_float64(
         softmax_trainer(small_full_data, shuffle, l2_reg_lambda, patience=patience)
@@ -99,9 +99,8 @@ def test_softmax_run_is_that_of_the_reference(small_full_data, shuffle, l2_reg_l
     assert_same_run(trainer, reference, 1e-11)
 
 
-@pytest.mark.parametrize("shuffle", [False, True])
-def test_the_full_logistic_runs_are_those_of_the_reference(binary_data, shuffle):
-    trainer = task2.make_trainer(binary_data, shuffle=shuffle)
+def test_the_full_logistic_run_is_that_of_the_reference(binary_data):
+    trainer = task2.make_trainer(binary_data, shuffle=False)
     reference = reference_trainer.train(trainer, 500)
     trainer.train(500)
     assert trainer.ended == "early stop"
@@ -267,6 +266,16 @@ def test_the_kept_weights_are_those_right_after_the_best_step(binary_data):
     np.testing.assert_allclose(kept.model.w, by_hand.model.w, rtol=1e-5, atol=1e-6)
 
 
+def test_a_tasks_trainer_gets_all_settings(small_binary_data, small_full_data):
+    settings = {"learning_rate": 0.3, "batch_size": 64, "patience": 3, "seed": 5}
+    for trainer in (
+        task2.make_trainer(small_binary_data, shuffle=True, **settings),
+        task3.make_trainer(small_full_data, **settings),
+    ):
+        assert (trainer.learning_rate, trainer.batch_size, trainer.patience) == (0.3, 64, 3)
+        assert trainer.rng.random() == np.random.default_rng(5).random()
+
+
 def test_runs_with_the_same_seed_are_the_same_and_others_are_not(small_full_data):
     runs = [
         softmax_trainer(small_full_data, rng=np.random.default_rng(seed)).train(2)
@@ -323,11 +332,10 @@ def in_place(trainer_class):
     return InPlace
 
 
-@pytest.mark.parametrize("shuffle", [False, True])
-def test_a_step_that_changes_the_weights_in_place_makes_the_same_logistic_run(binary_data, shuffle):
-    trainer = task2.make_trainer(binary_data, shuffle=shuffle)
+def test_a_step_that_changes_the_weights_in_place_makes_the_same_logistic_run(binary_data):
+    trainer = task2.make_trainer(binary_data, shuffle=False)
     trainer.train(500)
-    changing = task2.make_trainer(binary_data, shuffle=shuffle)
+    changing = task2.make_trainer(binary_data, shuffle=False)
     changing.__class__ = in_place(task2.LogisticTrainer)
     changing.train(500)
     assert (changing.stop_step, changing.best_step) == (trainer.stop_step, trainer.best_step)
@@ -454,20 +462,19 @@ def test_training_works_in_a_thread(small_binary_data):
         ({"learning_rate": 0}, "learning_rate is 0; expected a positive number"),
         ({"learning_rate": -1.0}, "learning_rate is -1.0"),
         ({"learning_rate": np.nan}, "learning_rate is nan"),
-        ({"batch_size": 0}, "batch_size is 0; expected a positive number"),
+        ({"batch_size": 0}, "batch_size is 0; expected a positive integer up to 300"),
         ({"batch_size": 1.5}, "batch_size is 1.5; expected a positive integer"),
-        ({"batch_size": 301}, "makes 4 batches of the 1500 training samples; expected at least 5"),
+        ({"batch_size": 301}, "batch_size is 301; expected a positive integer up to 300"),
         ({"batch_size": 1501}, "batch_size is 1501"),
-        ({"patience": 0}, "patience is 0; expected a positive number"),
+        ({"patience": 0}, "patience is 0; expected a positive integer"),
         ({"X_train": np.zeros((NUM_TRAIN, 784))}, r"X_train is float64 of shape \(1500, 784\)"),
         ({"X_train": np.zeros((NUM_TRAIN, 785), np.uint8)}, "X_train is uint8"),
-        ({"X_val": np.full((NUM_VAL, 785), np.nan)}, "X_val has infinite or NaN values"),
+        ({"X_val": np.full((NUM_VAL, 785), np.nan)}, "X_val has values from nan to nan"),
+        ({"X_val": np.full((NUM_VAL, 785), np.inf)}, "X_val has values from inf to inf; expected"),
         ({"Y_train": np.zeros(NUM_TRAIN)}, r"Y_train is float64 of shape \(1500,\)"),
         ({"Y_train": np.zeros((NUM_TRAIN, 10), complex)}, "Y_train is complex128"),
-        ({"X_train": [[0.0] * 785]}, "X_train is a list; expected an ndarray"),
         ({"learning_rate": "0.1"}, "learning_rate is '0.1'; expected a positive number"),
         ({"learning_rate": None}, "learning_rate is None"),
-        ({"rng": 5}, "rng is 5; expected a numpy.random.Generator"),
         ({"Y_val": np.full((NUM_VAL, 10), 2)}, "Y_val has values from 2 to 2; expected 0 to 1"),
         ({"Y_val": np.full((NUM_VAL, 10), -1)}, "Y_val has values from -1 to -1"),
     ],

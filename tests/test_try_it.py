@@ -69,7 +69,7 @@ def shown_by_the_cell(models, images):
         patch.setattr(plots.try_it, "display", shown.append)
         show_try_it(models, *images)
     (output,) = shown
-    return output._repr_mimebundle_()
+    return output._repr_mimebundle_()[0]
 
 
 @pytest.fixture(scope="module")

@@ -37,30 +37,24 @@ def test_the_binary_split_is_the_assignments():
     np.testing.assert_array_equal(swapped[3], 1 - Y_val)
 
 
-@pytest.mark.parametrize(
-    ("digits", "message"),
-    [
-        ((2, 2), "class1 and class2 are both 2; expected two different digits"),
-        ((11, 2), "class1 is 11; expected a digit from 0 to 9"),
-        ((2, -1), "class2 is -1; expected a digit"),
-    ],
-)
-def test_load_binary_dataset_refuses_what_are_no_two_digits(digits, message):
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize("digits", [(2, 2), (11, 2), (2, -1)])
+def test_load_binary_dataset_refuses_what_are_no_two_digits(digits):
+    message = "class1 and class2 are {} and {}; expected two different digits from 0 to 9"
+    with pytest.raises(ValueError, match=message.format(*digits)):
         utils.load_binary_dataset(*digits)
 
 
-def test_a_data_set_with_classes_missing_is_refused(monkeypatch):
-    """The digits of one half of the classes, under the labels that they have in MNIST."""
-    load_split = utils.mnist.load_split
+@pytest.mark.parametrize("found", [[0, 1, 2, 3], [*range(11)]])
+def test_a_data_set_with_other_classes_than_the_ten_digits_is_refused(monkeypatch, found):
+    def load_split(split, *arguments):
+        return np.zeros((len(found), 784), np.uint8), np.array(found, np.uint8)[:, np.newaxis]
 
-    def without_large_digits(split, *arguments):
-        X, Y = load_split(split, *arguments)
-        return X[Y[:, 0] < 4], Y[Y[:, 0] < 4]
-
-    monkeypatch.setattr(utils.mnist, "load_split", without_large_digits)
-    with pytest.raises(ValueError, match=r"images have the labels \[0, 1, 2, 3\]; expected"):
+    monkeypatch.setattr(utils.mnist, "load_split", load_split)
+    with pytest.raises(
+        ValueError, match=r"training labels are .*; expected all of 0 to 9"
+    ) as raised:
         utils.load_binary_dataset(2, 3)
+    assert str(found) in str(raised.value)
 
 
 @given(
@@ -109,10 +103,10 @@ def test_the_loader_shuffles_differently_in_each_epoch_and_alike_for_a_seed():
     ("num_targets", "batch_size", "message"),
     [
         (9, 2, "Y has 9 targets; expected 10"),
-        (10, 11, "batch_size is 11; expected 1 to 10"),
-        (10, 0, "batch_size is 0; expected 1 to 10"),
-        (10, 1.5, "batch_size is 1.5; expected 1 to 10"),
-        (10, None, "batch_size is None; expected 1 to 10"),
+        (10, 11, "batch_size is 11; expected a positive integer up to 10"),
+        (10, 0, "batch_size is 0; expected a positive integer up to 10"),
+        (10, 1.5, "batch_size is 1.5; expected a positive integer up to 10"),
+        (10, None, "batch_size is None; expected a positive integer up to 10"),
     ],
 )
 def test_the_loader_refuses_at_once_what_makes_no_batches(num_targets, batch_size, message):
@@ -141,13 +135,6 @@ def test_plot_loss_draws_means_and_deviations(plot_variance):
         band = axes.collections[0].get_paths()[0].vertices[:, 1]
         assert (band.min(), band.max()) == (1, 6)
     plt.close(figure)
-
-
-def test_plot_loss_refuses_to_average_over_nothing():
-    with pytest.raises(ValueError, match="npoints_to_average is 0"):
-        utils.plot_loss({0: 1.0}, npoints_to_average=0)
-    with pytest.raises(ValueError, match=r"loss_dict is a list; expected \{step: value\}"):
-        utils.plot_loss([1.0, 2.0])
 
 
 def test_atomic_path_makes_its_folder_and_leaves_nothing_else(tmp_path):
