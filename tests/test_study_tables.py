@@ -12,7 +12,6 @@ import scipy.special
 
 import task3
 from output.numbers import number
-from plots.display import Table
 from study import evidence, settings, tables
 from study.tasks import PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED
 
@@ -53,28 +52,28 @@ def by_name(table):
 
 
 def test_settings_are_those_of_the_trainers(run):
-    table = by_name(Table(tables.settings({"logistic": run}, (7, 1), 500)).cells).logistic
+    table = by_name(tables.settings({"logistic": run}, (7, 1), 500)).logistic
     assert table["tells apart"] == "7 (target 1) or 1 (target 0)"
     assert table["order of the images"] == "that of the file"
     for name, value in {
         "training images": "64",
         "validation images": "20",
         "weights, all zero at first": "3 × 1",
-        "learning rate": "0.05",
-        "batch size": "16",
-        "steps in an epoch": "4",
-        "steps between validations": "2",
-        "patience, in validations": "2",
-        "epochs, at most": "500",
+        "learning rate": 0.05,
+        "batch size": 16,
+        "steps in an epoch": 4,
+        "steps between validations": 2,
+        "patience, in validations": 2,
+        "epochs, at most": 500,
     }.items():
         assert table[name] == value, name
 
 
 def test_gradient_checks_have_their_errors():
     table = tables.gradient_checks([("C", 785, 4e-9), ("J", 7850, 1.25e-8)])
-    table = by_name(Table(table).cells)
+    table = by_name(table)
     assert table["largest relative difference"].to_dict() == {"C": "4.0 × 10⁻⁹", "J": "1.2 × 10⁻⁸"}
-    assert table.weights.tolist() == ["785", "7850"]
+    assert table.weights.tolist() == [785, 7850]
 
 
 def test_the_kept_and_the_last_validation(run):
