@@ -103,13 +103,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run the experiments of task 2 as the command line says; see ``--help``."""
     parser = cli.Parser(__doc__, DIGITS_OPTION, cli.TASK_OPTIONS, learning_rate=LEARNING_RATE)
     args = parser.parse_args(argv)
-    with cli.finish_step_on_ctrl_c() as interrupted:
-        data = load_data(args.digits, args.data_dir)
-        trainers = make_trainers(data, **training.trainer_settings(args))
-        trained = training.train(trainers, args, interrupted)
-        paths = training.keep_weights(trained, args, model="logistic", classes=args.digits)
-        paths += training.save_figures(draw(trained), args)
-    return training.report_runs(trainers, paths, args, interrupted)
+    data = load_data(args.digits, args.data_dir)
+    trainers = make_trainers(data, **training.trainer_settings(args))
+    return training.run(trainers, args, draw, model="logistic", classes=args.digits)
 
 
 if __name__ == "__main__":

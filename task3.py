@@ -98,13 +98,9 @@ def main(argv: list[str] | None = None) -> int:
     l2 = {"--l2": {"type": float, "default": L2_REG_LAMBDA, "help": "weight of the L2 penalty"}}
     parser = cli.Parser(__doc__, cli.TASK_OPTIONS, l2, learning_rate=LEARNING_RATE)
     args = parser.parse_args(argv)
-    with cli.finish_step_on_ctrl_c() as interrupted:
-        data = load_data(args.data_dir)
-        trainer = make_trainer(data, l2_reg_lambda=args.l2, **training.trainer_settings(args))
-        trained = training.train({"task3_softmax": trainer}, args, interrupted)
-        paths = training.keep_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
-        paths += training.save_figures(draw(trained) if trained else {}, args)
-    return training.report_runs({"task3_softmax": trainer}, paths, args, interrupted)
+    data, settings = load_data(args.data_dir), training.trainer_settings(args)
+    trainers = {"task3_softmax": make_trainer(data, l2_reg_lambda=args.l2, **settings)}
+    return training.run(trainers, args, draw, model="softmax", classes=range(NUM_CLASSES))
 
 
 if __name__ == "__main__":

@@ -59,13 +59,9 @@ def main(argv: list[str] | None = None) -> int:
     l2 = {"--l2": {"type": float, "nargs": "+", "default": LAMBDAS, "help": text}}
     parser = cli.Parser(__doc__, cli.TASK_OPTIONS, l2, learning_rate=LEARNING_RATE)
     args = parser.parse_args(argv)
-    with cli.finish_step_on_ctrl_c() as interrupted:
-        data = load_data(args.data_dir)
-        trainers = make_trainers(data, args.l2, **training.trainer_settings(args))
-        trained = training.train(trainers, args, interrupted)
-        paths = training.keep_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
-        paths += training.save_figures(draw(trained) if trained else {}, args)
-    return training.report_runs(trainers, paths, args, interrupted)
+    data = load_data(args.data_dir)
+    trainers = make_trainers(data, args.l2, **training.trainer_settings(args))
+    return training.run(trainers, args, draw, model="softmax", classes=range(NUM_CLASSES))
 
 
 if __name__ == "__main__":

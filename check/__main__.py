@@ -20,24 +20,18 @@ PASSED = ("passed", "advice")
 COLUMNS = 80
 SANDBOX = "In a sandbox (bubblewrap): no network, and no files but Python's and its own."
 NO_SANDBOX = "No sandbox: {}. Run only what you would run yourself."
-
-
-def make_parser() -> cli.Parser:
-    """Make the parser of the command line."""
-    flag = {"action": "store_true"}
-    formulas = ", ".join(f"{name}: {penalty}" for name, (penalty, *_) in PENALTIES.items())
-    options: cli.Options = {
-        "--full": {**flag, "help": f"{' and '.join(FULL)}, too; as long as a training"},
-        "--timeout": {"type": cli.POSITIVE_INT, "default": 60, "help": "seconds for a folder"},
-        "--csv": {"type": Path, "help": "file to write, with a row for each folder"},
-        "--strict": {**flag, "help": "let advice be a failure"},
-        "--penalty": {"choices": PENALTIES, "default": "square", "help": formulas},
-        "--no-sandbox": {**flag, "help": "run the code with all of your rights"},
-    }
-    end = "Exit code 0: all checks passed; 1: some did not; 2: a folder could not be checked."
-    parser = cli.Parser(__doc__, options, epilog=end)
-    parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="has task2a.py, ...")
-    return parser
+FLAG = {"action": "store_true"}
+FORMULAS = ", ".join(f"{name}: {penalty}" for name, (penalty, *_) in PENALTIES.items())
+OPTIONS: cli.Options = {
+    "folders": {"metavar": "DIR", "nargs": "+", "type": Path, "help": "has task2a.py, ..."},
+    "--full": {**FLAG, "help": f"{' and '.join(FULL)}, too; as long as a training"},
+    "--timeout": {"type": cli.POSITIVE_INT, "default": 60, "help": "seconds for a folder"},
+    "--csv": {"type": Path, "help": "file to write, with a row for each folder"},
+    "--strict": {**FLAG, "help": "let advice be a failure"},
+    "--penalty": {"choices": PENALTIES, "default": "square", "help": FORMULAS},
+    "--no-sandbox": {**FLAG, "help": "run the code with all of your rights"},
+}
+EPILOG = "Exit code 0: all checks passed; 1: some did not; 2: a folder could not be checked."
 
 
 def details(results: Mapping[str, Result]) -> Iterator[str]:
@@ -72,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 if all checks passed, 1 if one did not, 2 if a folder is none or has none
         of the course's files. The others are checked all the same.
     """
-    args = make_parser().parse_args(argv)
+    args = cli.Parser(__doc__, OPTIONS, epilog=EPILOG).parse_args(argv)
     checks = [check for check in CHECKS if args.full or check not in FULL]
     if args.csv:
         check_file(args.csv)

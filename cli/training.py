@@ -13,7 +13,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 import mnist
-from cli import EXIT_ERROR, EXIT_INTERRUPTED, fail
+from cli import EXIT_ERROR, EXIT_INTERRUPTED, fail, finish_step_on_ctrl_c
 from output.files import atomic_path
 from output.numbers import cell, number, printable
 from plots import Figures, add_note, house_style
@@ -28,6 +28,37 @@ TRAINER_SETTINGS = ("learning_rate", "batch_size", "patience", "seed")
 # Tables and figures name those that are not the assignment's.
 SETTINGS = ("data_dir", "digits", "epochs", *TRAINER_SETTINGS)
 HOW_IT_ENDED = ("ended", "stop_step", "stop_epoch", "best_step", "best_loss")
+
+
+def run(
+    trainers: Runs,
+    args: argparse.Namespace,
+    draw: Callable[[Runs], Figures],
+    *,
+    model: str,
+    classes: Sequence[int],
+) -> int:
+    """Train, write weights and figures, and then talk about them: the end of a task script.
+
+    Parameters
+    ----------
+    trainers : mapping of str to BaseTrainer
+    args : argparse.Namespace
+    draw : callable
+        Makes figures, by file name, of the runs that there are.
+    model, classes
+        As `keep_weights` takes them.
+
+    Returns
+    -------
+    int
+        The exit code, see `report_runs`.
+    """
+    with finish_step_on_ctrl_c() as interrupted:
+        trained = train(trainers, args, interrupted)
+        paths = keep_weights(trained, args, model=model, classes=classes)
+        paths += save_figures(draw(trained) if trained else {}, args)
+    return report_runs(trainers, paths, args, interrupted)
 
 
 def trainer_settings(args: argparse.Namespace) -> dict[str, Any]:
@@ -142,7 +173,7 @@ def save_figures(figures: Figures, args: argparse.Namespace) -> list[Path]:
         add_note(figure, other_settings(args))
         with atomic_path(args.figures / name) as temporary:
             figure.savefig(temporary)
-        if getattr(args, "show", False):  # The study has no such option.
+        if args.show:
             import matplotlib.pyplot as plt
 
             plt.figure(figure)

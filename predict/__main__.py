@@ -22,6 +22,15 @@ from runs.weights import SavedWeights, load_weights
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
 
+OPTIONS: cli.Options = {
+    "weights": {"metavar": "WEIGHTS", "help": "what a training wrote: weights/*.npz"},
+    "images": {"metavar": "IMAGE", "nargs": "+", "help": "PNG, JPEG or other image files"},
+    "--csv": {"type": Path, "metavar": "FILE", "help": "write all probabilities there"},
+    "--show-input": {"type": Path, "metavar": "FILE", "help": "draw what speaks for each digit"},
+}
+EPILOG = """An image is a drawing or a photograph of one digit, also in a frame. It is cropped, scaled
+and centred as in MNIST. One that cannot be used costs a line on standard error and makes the exit
+code 2; the others are still classified."""
 LONGEST_NAME = 45
 # What Matplotlib can write.
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".pdf", ".svg")
@@ -138,23 +147,6 @@ def draw_inputs(inputs: Sequence[Seen], path: Path) -> None:
         figure.savefig(path, dpi=min(100, 18_000 / count))
 
 
-def make_parser() -> cli.Parser:
-    """Make the parser of the command line."""
-    parser = cli.Parser(
-        description=__doc__,
-        epilog="An image is a drawing or a photograph of one digit, dark on light or light on dark,"
-        " also in a frame. It is cropped, scaled and centred as in MNIST. Printed are"
-        " the most probable digit and the one after it. An image that cannot be used costs a line"
-        " on standard error and makes the exit code 2; the others are still classified.",
-    )
-    parser.add_argument("weights", metavar="WEIGHTS", help="what a training wrote: weights/*.npz")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG or other image files")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all probabilities there")
-    text = "draw what the model saw, and which pixels speak for its digit (.png, .jpg, …)"
-    parser.add_argument("--show-input", type=Path, metavar="FILE", help=text)
-    return parser
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Classify the images that the command line names.
 
@@ -174,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     OSError
         If a file cannot be written.
     """
-    parser = make_parser()
+    parser = cli.Parser(__doc__, OPTIONS, epilog=EPILOG)
     words = sys.argv[1:] if argv is None else argv
     if "" in words:
         parser.error("an argument is empty; expected the name of a file")

@@ -123,9 +123,8 @@ def inside_of_frame(grey: NDArray, ink: NDArray, edge: float) -> NDArray | None:
         raise ValueError(f"found {len(similar)} frames or panels; expected a single digit")
     hole = holes == np.argmax(np.bincount(holes[holes > 0], minlength=2))
     content = (hole & (marks > 0)).any(axis=0)
-    # A panel has holes, one of which may be another panel; a frame is a line around one hole.
-    is_many = content.any() or count > MOST_HOLES
-    if frame.mean() > 0.5 or (frame.mean() > 0.25 and hole.mean() < 0.5 and is_many):
+    # A panel has holes; a frame is a line around one hole.
+    if frame.mean() > 0.5:
         # The holes are the digit, if they are more than specks.
         if is_frame and max(holes[box_of(holes > 0)].shape) > longest / 5:
             margin = 1 + longest // 50
