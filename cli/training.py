@@ -23,6 +23,7 @@ from runs.weights import SavedWeights, save_weights
 from trainer import BaseTrainer
 
 Runs = Mapping[str, BaseTrainer]  # by the names of their weights files
+Draw = Callable[[Runs], Figures]
 
 TRAINER_SETTINGS = ("learning_rate", "batch_size", "patience", "seed")
 # Tables and figures name those that are not the assignment's.
@@ -30,14 +31,7 @@ SETTINGS = ("data_dir", "digits", "epochs", *TRAINER_SETTINGS)
 HOW_IT_ENDED = ("ended", "stop_step", "stop_epoch", "best_step", "best_loss")
 
 
-def run(
-    trainers: Runs,
-    args: argparse.Namespace,
-    draw: Callable[[Runs], Figures],
-    *,
-    model: str,
-    classes: Sequence[int],
-) -> int:
+def run(trainers: Runs, args: argparse.Namespace, draw: Draw, **model: Any) -> int:
     """Train, write weights and figures, and then talk about them: the end of a task script.
 
     Parameters
@@ -46,8 +40,8 @@ def run(
     args : argparse.Namespace
     draw : callable
         Makes figures, by file name, of the runs that there are.
-    model, classes
-        As `keep_weights` takes them.
+    **model
+        What `keep_weights` needs to know.
 
     Returns
     -------
@@ -56,7 +50,7 @@ def run(
     """
     with finish_step_on_ctrl_c() as interrupted:
         trained = train(trainers, args, interrupted)
-        paths = keep_weights(trained, args, model=model, classes=classes)
+        paths = keep_weights(trained, args, **model)
         paths += save_figures(draw(trained) if trained else {}, args)
     return report_runs(trainers, paths, args, interrupted)
 

@@ -28,8 +28,8 @@ OPTIONS: cli.Options = {
     "--csv": {"type": Path, "metavar": "FILE", "help": "write all probabilities there"},
     "--show-input": {"type": Path, "metavar": "FILE", "help": "draw what speaks for each digit"},
 }
-EPILOG = """An image is a drawing or a photograph of one digit, also in a frame. It is cropped, scaled
-and centred as in MNIST. One that cannot be used costs a line on standard error and makes the exit
+EPILOG = """An image is a drawing or a photograph of one digit, cropped and
+centred as in MNIST. One that cannot be used costs a line on standard error and makes the exit
 code 2; the others are still classified."""
 LONGEST_NAME = 45
 # What Matplotlib can write.
