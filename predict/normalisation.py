@@ -123,8 +123,9 @@ def inside_of_frame(grey: NDArray, ink: NDArray, edge: float) -> NDArray | None:
         raise ValueError(f"found {len(similar)} frames or panels; expected a single digit")
     hole = holes == np.argmax(np.bincount(holes[holes > 0], minlength=2))
     content = (hole & (marks > 0)).any(axis=0)
-    # A panel has holes; a frame is a line around one hole.
-    if frame.mean() > 0.5:
+    # A panel has holes, one of which may be another panel; a frame is a line around one hole.
+    is_many = content.any() or count > MOST_HOLES
+    if frame.mean() > 0.5 or (frame.mean() > 0.25 and hole.mean() < 0.5 and is_many):
         # The holes are the digit, if they are more than specks.
         if is_frame and max(holes[box_of(holes > 0)].shape) > longest / 5:
             margin = 1 + longest // 50
@@ -354,11 +355,8 @@ def together(parts: NDArray, main: int, usable: NDArray[np.bool_]) -> NDArray[np
     reach = max(0.15 * min(max(height, length), 3 * height), width)
     while True:
         first, last = start[belongs].min(axis=0), stop[belongs].max(axis=0)
-        gaps = np.maximum(start - last, first - stop).max(axis=1)
-        # What is within a frame or between two axes, far from their lines, is no part of them.
         distance = ndimage.distance_transform_edt(~np.append(False, belongs)[parts])
-        is_within = ((start >= first) & (stop <= last)).all(axis=1)
-        gaps[is_within] = ndimage.minimum(distance, parts, 1 + np.flatnonzero(is_within)) - 1
+        gaps = ndimage.minimum(distance, parts, 1 + np.arange(len(boxes))) - 1
         height = np.maximum(stop, last)[:, 0] - np.minimum(start, first)[:, 0]
         is_beside = np.maximum(start - last, first - stop)[:, 1] > 0
         is_beside &= np.minimum((stop - start)[:, 0], (last - first)[0]) >= 0.5 * height
