@@ -28,9 +28,9 @@ OPTIONS: cli.Options = {
     "--csv": {"type": Path, "metavar": "FILE", "help": "write all probabilities there"},
     "--show-input": {"type": Path, "metavar": "FILE", "help": "draw what speaks for each digit"},
 }
-EPILOG = """An image is a drawing or a photograph of one digit, cropped and
-centred as in MNIST. One that cannot be used costs a line on standard error and makes the exit
-code 2; the others are still classified."""
+EPILOG = """An image is a drawing or a photograph of one digit, dark on light or light on dark; it
+is cropped and centred as in MNIST. One that cannot be used costs a line on standard error and makes
+the exit code 2; the others are still classified."""
 LONGEST_NAME = 45
 # What Matplotlib can write.
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".pdf", ".svg")

@@ -1,8 +1,9 @@
 """The stored evidence: tables and curves that the study writes and the report reads.
 
 Each kind of task has a table with a row for each model, and `differences.csv` has one for each
-comparison. `histories.npz` holds the curves of the continued runs, `right.npz` which images are
-right.
+comparison. `histories.npz` holds the curves of the continued runs. `right.npz` holds which images
+are right: for each kind, configuration, block and set of images their number, the packed bits of
+the first seed, and those of each seed, exclusive or those of the first.
 """
 
 import collections
@@ -136,16 +137,6 @@ def optima(folder: Path = FOLDER) -> pd.DataFrame:
     return found.set_index("l2_reg_lambda").sort_index()
 
 
-def read_arrays(path: Path) -> dict[str, dict[str, NDArray]]:
-    """Read an archive whose arrays are named ``group/name``."""
-    found: dict[str, dict[str, NDArray]] = {}
-    with np.load(path) as archive:
-        for key, values in archive.items():
-            group, _, name = key.partition("/")
-            found.setdefault(group, {})[name] = values
-    return found
-
-
 def read_histories(folder: Path = FOLDER) -> dict[str, pd.DataFrame]:
     """Read the histories of the continued runs, by configuration.
 
@@ -154,26 +145,9 @@ def read_histories(folder: Path = FOLDER) -> dict[str, pd.DataFrame]:
     dict of str to pandas.DataFrame
         Columns train_loss, val_loss, train_accuracy and val_accuracy; the index is the step.
     """
-    found = read_arrays(folder / "histories.npz")
+    found: dict[str, dict[str, NDArray]] = {}
+    with np.load(folder / "histories.npz") as archive:
+        for key, values in archive.items():
+            configuration, _, column = key.partition("/")
+            found.setdefault(configuration, {})[column] = values
     return {name: pd.DataFrame(columns).set_index("step") for name, columns in found.items()}
-
-
-def read_right(
-    kind: str, configuration: str, block: int, part: str, folder: Path = FOLDER
-) -> NDArray[np.bool_]:
-    """Read which images the models of a configuration have right.
-
-    Parameters
-    ----------
-    kind, configuration, block
-        As in `study.tasks.Task`.
-    part : {"val", "held_out"}
-
-    Returns
-    -------
-    ndarray of shape (seeds, images), bool
-    """
-    bits = read_arrays(folder / "right.npz")[f"{kind} {configuration} {block} {part}_right"]
-    count, first = int(bits.pop("images")), bits.pop("first")
-    seeds = sorted(bits, key=int)
-    return np.array([np.unpackbits(bits[s] ^ first, count=count) for s in seeds]).astype(bool)
