@@ -353,7 +353,7 @@ def test_limits_that_would_hide_the_end_of_a_curve_give_way(limits):
 
 
 def saved(folder, run):
-    args = SimpleNamespace(figures=folder)
+    args = SimpleNamespace(figures=folder, show=False)
     figures = {f"{name}.png": figure for name, figure in every_figure(run).items()}
     return [path.read_bytes() for path in save_figures(figures, args)]
 
