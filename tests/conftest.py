@@ -18,7 +18,6 @@ import pytest
 
 import task2
 import task3
-from report.notebook import execute
 from utils import Data
 
 ROOT = Path(task2.__file__).parent
@@ -46,6 +45,8 @@ def full_data() -> Data:
 @pytest.fixture(scope="session")
 def executed_report(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
     """Execute report.ipynb from scratch: once, however many processes share the tests."""
+    from report.notebook import execute  # Its imports take longer than most tests.
+
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent

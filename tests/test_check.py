@@ -492,7 +492,7 @@ def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
     )
     # After the second timeout, the last one has no turn.
     checks = ["preprocessing", "logistic_loss", "one_hot"]
-    assert statuses(run_checks(folder, checks, 2)) == dict.fromkeys(checks, "timeout")
+    assert statuses(run_checks(folder, checks, 1)) == dict.fromkeys(checks, "timeout")
     if pid.exists():
         wait_until(lambda: not is_running(f"/proc/{pid.read_text()}/stat"))
 
@@ -564,7 +564,7 @@ def test_a_folder_that_forks_without_end_is_stopped_and_the_next_finds_all_it_ne
                     " plt\nplt.plot(utils.load_binary_dataset(2, 3)[1])\n"
                     "plt.savefig('figure.png')\n__import__('pathlib').Path('~/new')"
                     ".expanduser().touch()"))  # fmt: skip
-    stopped = run_checks(bomb, ["preprocessing"], timeout=3, in_sandbox=True)
+    stopped = run_checks(bomb, ["preprocessing"], timeout=2, in_sandbox=True)
     assert statuses(stopped) == {"preprocessing": "timeout"}
     checks = ["logistic_accuracy", "train_step"]
     results = run_checks(good, checks, in_sandbox=True)
