@@ -23,7 +23,8 @@ NAMES = {FLOAT: "float", INTEGERS: "integers", NUMBERS: "numbers"}
 
 def check_positive(name: str, value: float, *, whole: bool = False, most: float = math.inf) -> None:
     """Raise a ValueError unless a setting is positive, at most `most`, and whole if it has to."""
-    if not isinstance(value, Integral if whole else Real) or not 0 < value <= most:
+    kind = Integral if whole else Real
+    if not isinstance(value, kind) or not 0 < value < math.inf or value > most:
         expected = "a positive integer" if whole else "a positive number"
         up_to = f" up to {most}" if most < math.inf else ""
         raise ValueError(f"{name} is {value!r}; expected {expected}{up_to}")

@@ -462,6 +462,7 @@ def test_training_works_in_a_thread(small_binary_data):
         ({"learning_rate": 0}, "learning_rate is 0; expected a positive number"),
         ({"learning_rate": -1.0}, "learning_rate is -1.0"),
         ({"learning_rate": np.nan}, "learning_rate is nan"),
+        ({"learning_rate": np.inf}, "learning_rate is inf"),
         ({"batch_size": 0}, "batch_size is 0; expected a positive integer up to 300"),
         ({"batch_size": 1.5}, "batch_size is 1.5; expected a positive integer"),
         ({"batch_size": 301}, "batch_size is 301; expected a positive integer up to 300"),
