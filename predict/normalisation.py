@@ -303,7 +303,7 @@ def check_lines(is_digit: NDArray[np.bool_]) -> None:
         across, up = strokes_of(turned, axis=1), strokes_of(turned, axis=0)
         stands = (up == 1) & turned[-math.ceil(longest / 20) :].any(axis=0)
         if stands.mean() > 0.9 and (is_broad or np.count_nonzero(across > 1) > CURLS * longest):
-            raise ValueError("found bars, as of a chart; expected a digit")
+            raise ValueError("found bars or a filled area; expected the strokes of a digit")
         if np.count_nonzero(across > most) > CURLS * longest:
             raise ValueError("found a pattern of lines; expected a digit")
 

@@ -265,9 +265,9 @@ def dot(rng: Rng) -> Grey:
     return drawn(ink, rng) if rng.random() < 0.5 else written(ink, rng)
 
 
-def square(rng: Rng) -> Grey:
-    """Draw a filled square."""
-    ink = np.pad(np.ones(rng.integers(60, 80, 2)), rng.integers(40, 90))
+def plate(rng: Rng) -> Grey:
+    """Draw a filled rectangle, as wide as it is high or up to three times as wide."""
+    ink = np.pad(np.ones((rng.integers(60, 80), rng.integers(60, 190))), rng.integers(40, 90))
     return drawn(ink, rng) if rng.random() < 0.5 else written(ink, rng)
 
 
@@ -330,7 +330,7 @@ NO_DIGITS: dict[str, Callable[[Rng], Grey]] = {
         face,
         weighing_scale,
         dot,
-        square,
+        plate,
         curve,
         squared_paper,
         printed_code,

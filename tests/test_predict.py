@@ -277,6 +277,8 @@ def test_red_speaks_for_the_digit_and_blue_for_the_runner_up_on_one_scale(tmp_pa
     assert of_first.min() < -60
     assert 10 < of_second.max() < of_first.max()
     assert of_first.min() < of_second.min() < -10
+    draw_inputs([seen], tmp_path / "why.svg")
+    assert "red: for 7, blue: for 3" in (tmp_path / "why.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -510,6 +512,14 @@ def test_pictures_of_this_kind_are_refused(kind):
             is_refused.append(False)
     # A scale half in a shadow, or bars that are too close to each other, may be read all the same.
     assert np.mean(is_refused) >= (0.75 if kind in ("weighing_scale", "uneven_bars") else 1)
+
+
+@pytest.mark.parametrize("size", [(60, 150), (70, 150), (60, 170)])
+def test_a_dark_plate_in_uneven_light_is_called_a_filled_area(size):
+    plate = np.pad(np.ones(size), 60)
+    light = np.linspace(0.5, 1, plate.shape[1])
+    with pytest.raises(ValueError, match="found a filled area; expected the strokes of a digit"):
+        normalise(250 * light * (1 - 0.8 * plate))
 
 
 def test_what_is_in_two_frames_is_two():
