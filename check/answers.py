@@ -1,5 +1,6 @@
 """Compares what a solution returned with what is right, and says what went wrong."""
 
+import contextlib
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,8 +46,17 @@ def advise(called: str, returned: str, expected: str, hint: str) -> None:
     ADVICE.append(layout(called=called, returned=returned, expected=expected, hint=hint))
 
 
+def numbers(called: str, returned: Any) -> Any:
+    """Give what was returned as an array of floats, None as NaN; fails if it is something else."""
+    with contextlib.suppress(TypeError, ValueError):
+        if np.asarray(returned).dtype.kind in "biufO":
+            return np.asarray(returned).astype(float)
+    wrong(called, f"{type(returned).__name__} {returned!r:.60}", "numbers")
+
+
 def filled(called: str, returned: Any, given: Any = None) -> Any:
     """Give what was returned; missing if it is None, 0 or what was given, as in starter code."""
+    numbers(called, returned)
     if returned is None or not np.any(returned) or np.array_equal(returned, given):
         found = "None" if returned is None else "what it was given" if np.any(returned) else "0"
         missing(f"{called} gives {found}, as the starter code does")
@@ -77,7 +87,7 @@ def require(
     of_2020 : ndarray or float, optional
         What the text of 2020 asks for; worth an advice only.
     """
-    found, right = (np.asarray(values, dtype=float) for values in (returned, expected))
+    found, right = numbers(called, returned), np.asarray(expected, dtype=float)
     if right.ndim == 0 and found.ndim and found.size == 1:
         advise(called, shown(found), shown(right), f"a float is expected; {ONE_ELEMENT}")
         found = found.reshape(())

@@ -329,7 +329,8 @@ def test_validation(monkeypatch: pytest.MonkeyPatch) -> None:
         if returned is None:
             missing(f"{called} gives None, as BaseTrainer's does")
         called += ": loss, accuracy_train, accuracy_val"
-        require(called, [np.squeeze(value) for value in returned], [loss, *accuracies])
+        values = returned if isinstance(returned, tuple | list) else [returned]
+        require(called, [np.squeeze(value) for value in values], [loss, *accuracies])
     trainer = make_trainer(LOGISTIC, monkeypatch, *small_data(LOGISTIC, batches=10))
     _, validated, _ = watched_run(trainer, 2)
     gap = np.median(np.diff(validated))

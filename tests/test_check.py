@@ -18,6 +18,7 @@ import pytest
 
 import utils
 from check import FULL, __main__, runner, sandbox
+from check.answers import filled, require
 from check.child import takes_lambda
 from check.folders import copy_solution, look_into
 from check.oracles import LOGISTIC, SOFTMAX
@@ -828,6 +829,16 @@ def test_central_differences_agree_with_the_derivation(kind):
     model.backward(X, model.forward(X), targets)
     differences = kind.gradient(X, targets, w)
     np.testing.assert_allclose(differences, model.grad, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("returned", ["0.69", [[1], [2, 3]], (x for x in [1]), {"loss": 1}, 1j])
+def test_what_is_no_array_of_numbers_is_shown_as_it_is(returned):
+    for ask in (filled, lambda called, value: require(called, value, 1.0)):
+        with pytest.raises(pytest.fail.Exception) as failed:
+            ask("f(X)", returned)
+        shown = " ".join(str(failed.value).split())
+        assert shown.startswith(f"called f(X) returned {type(returned).__name__} ")
+        assert shown.endswith("expected numbers")
 
 
 def test_a_copy_leaves_out_what_is_no_part_of_a_solution(tmp_path):
