@@ -17,7 +17,7 @@ from cli import EXIT_ERROR, EXIT_INTERRUPTED, fail, finish_step_on_ctrl_c
 from output.files import atomic_path
 from output.numbers import cell, number, printable
 from plots import Figures, add_note, house_style
-from runs.summary import summary
+
 from runs.training import train_all
 from runs.weights import SavedWeights, save_weights
 from trainer import BaseTrainer
@@ -212,7 +212,7 @@ def report_runs(
 
 def format_table(trainers: Sequence[BaseTrainer]) -> str:
     """Describe runs in a table, a column for each: five of them fit into 80 columns."""
-    summaries = [summary(trainer) for trainer in trainers]
+    summaries = [trainer.summary() for trainer in trainers]
     rows = [["run", *(printable(trainer.name) for trainer in trainers)]]
     for key in summaries[0]:
         name = key.replace("_", " ")

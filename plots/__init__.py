@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mnist import IMAGE_SHAPE
 from numerics.arguments import Floats
 from output.numbers import number
-from runs.summary import summary
+
 from trainer import BaseTrainer
 from utils import plot_loss
 
@@ -102,7 +102,7 @@ def mark_early_stop(
     axes: Axes, trainer: BaseTrainer, corner: Literal["upper right", "lower right"]
 ) -> None:
     """Mark the step that was kept and, if there was one, the early stop; a corner names both."""
-    kept = summary(trainer)["best_step"]
+    kept = trainer.summary()["best_step"]
     looks: dict[str, Any] = {"color": "0.45", "linestyle": (0, (1, 1.5))}
     marks = [axes.axvline(kept, label=f"kept, step {number(kept, ',')}", **looks)]
     if trainer.ended == "early stop":
@@ -150,7 +150,7 @@ def figure_run(trainer: BaseTrainer, quantity: str, ylim: tuple[float, float]) -
         steps = [step for step in train if step in val]
         lower, upper = ([history[step] for step in steps] for history in (train, val))
         axes.fill_between(steps, lower, upper, color="0.85", linewidth=0, label="gap")
-    kept = summary(trainer)
+    kept = trainer.summary()
     limit_y(axes, ylim, (kept[f"train_{quantity}"], kept[f"val_{quantity}"]))
     legend_above(figure)  # Of the curves; there is room for the marks in a corner without any.
     mark_early_stop(axes, trainer, "upper right" if quantity == "loss" else "lower right")
@@ -184,7 +184,7 @@ def figure_val_accuracies(trainers: Collection[BaseTrainer], ylim: tuple[float, 
         plot_val_accuracy(axes, trainer)
     axes.plot([], [], "|", color="0.15", markersize=8, label="end of the run")
     legend_above(figure)
-    limit_y(axes, ylim, (summary(trainer)["val_accuracy"] for trainer in trainers))
+    limit_y(axes, ylim, (trainer.summary()["val_accuracy"] for trainer in trainers))
     mark_cut_short(figure, trainers)
     return figure
 
@@ -210,7 +210,7 @@ def figure_val_accuracies_by_lambda(
     closer = figure.add_subplot(rows[0], sharex=whole)
     closer.tick_params(labelbottom=False)
     figure.supylabel("validation accuracy", fontsize="medium")
-    kept = [summary(trainer)["val_accuracy"] for trainer in trainers]
+    kept = [trainer.summary()["val_accuracy"] for trainer in trainers]
     middle = round(max(kept), 2)
     limit_y(whole, ylim, kept)
     closer.set_ylim(middle - 0.01, middle + 0.01)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from numerics.arguments import Floats
 from output.numbers import number
-from runs.summary import summary
+
 from study import evidence, single_runs, statistics
 from study.tasks import LAMBDA_OF, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED
 from task4 import squared_norm
@@ -182,7 +182,7 @@ def template_measures(
 def accuracies(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
     """Tabulate the accuracies of the kept weights, the gap between them, and the last step."""
     rows = {
-        trainer.name: {**summary(trainer), "norm": number(squared_norm(trainer.model.w), "#.3g")}
+        trainer.name: {**trainer.summary(), "norm": number(squared_norm(trainer.model.w), "#.3g")}
         for trainer in trainers
     }
     return tabulate("run", rows, *ACCURACIES, "gap", "norm", "stop_step")
@@ -229,7 +229,7 @@ def orders(trainer: BaseTrainer) -> pd.DataFrame:
         The report's run without shuffling, in the order of the file.
     """
     history = trainer.val_history["accuracy"], trainer.batches_per_epoch
-    of_file = summary(trainer) | single_runs.fluctuations(*history)
+    of_file = trainer.summary() | single_runs.fluctuations(*history)
     runs = evidence.read_table("runs").set_index(["configuration", "block", "seed"])
     jumps, rows = ("periodicity", "mean_change", "deepest_dip"), []
     for name in (*jumps, "stop_step", *ACCURACIES):

@@ -17,7 +17,7 @@ import task2a
 import task3
 import task3a
 import task4
-from runs.summary import summary
+
 from runs.training import train_all
 
 NUM_TRAIN, NUM_VAL = 1500, 500
@@ -231,7 +231,7 @@ def test_training_accuracies_are_left_out_if_not_wanted_and_change_nothing_else(
     assert without.train_history == {"loss": trainer.train_history["loss"], "accuracy": {}}
     assert without.val_history == trainer.val_history
     np.testing.assert_array_equal(without.model.w, trainer.model.w)
-    assert np.isnan(summary(without)["train_accuracy"])
+    assert np.isnan(without.summary()["train_accuracy"])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -311,7 +311,7 @@ def test_training_does_not_change_its_data(small_full_data):
 def test_summary_describes_the_kept_weights(small_full_data):
     trainer = softmax_trainer(small_full_data)
     trainer.train(3)
-    kept = summary(trainer)
+    kept = trainer.summary()
     X, Y, X_val, Y_val = small_full_data
     assert kept["train_accuracy"] == task3.calculate_accuracy(X, Y, trainer.model)
     assert kept["val_accuracy"] == task3.calculate_accuracy(X_val, Y_val, trainer.model)
