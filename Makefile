@@ -34,7 +34,7 @@ INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/pytho
 	touch $@
 
 report: .venv/.installed
-	$(BIN)/python -m report
+	$(BIN)/python -m tools.report
 
 test: .venv/.installed
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -48,11 +48,11 @@ lab: .venv/.installed
 	$(BIN)/python -m jupyterlab report.ipynb
 
 refresh: .venv/.installed
-	$(BIN)/python -m report --refresh
-	$(BIN)/python -m nbconvert --to report.TypstPDFExporter --output-dir docs report.ipynb
+	$(BIN)/python -m tools.report --refresh
+	$(BIN)/python -m nbconvert --to tools.report.TypstPDFExporter --output-dir docs report.ipynb
 
 study: .venv/.installed
-	$(BIN)/python -m study
+	$(BIN)/python -m tools.study
 
 bench: .venv-bench/.installed
 	.venv-bench/bin/python benchmarks/bench.py

@@ -1,54 +1,69 @@
-"""Tasks 2b to 2e: the logistic model tells 2 from 3; loss, accuracy, early stopping, shuffling."""
+"""Tasks 2b to 2e: the logistic model, digits 2 and 3; loss, accuracy, early stopping, shuffling."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import cli
 import mnist
-from cli import training
-from numerics.arguments import Array, Floats, check_outputs
-from plots import Figures, figure_run, figure_val_accuracies
-from task2a import DIGITS, DIGITS_OPTION, BinaryModel, cross_entropy_loss, pre_process_images
+from common.arguments import Array, Floats, check_targets_and_outputs
+from common.command_line import digit, run
+from runs.figures import Figures, figure_run, figure_val_accuracies
+from runs.script import (
+    Trainers,
+    check_outputs,
+    exit_code,
+    report_runs,
+    save_all_weights,
+    save_figures,
+    show_figures,
+    task_parser,
+    worth_keeping,
+)
+from runs.training import finish_step_on_ctrl_c, train_with_progress
+from task2a import DIGITS, BinaryModel, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
 from utils import BATCH_SIZE, PATIENCE, SEED, Data, load_binary_dataset
 
-# What the assignment sets for task 2 besides `DIGITS` and the settings in `utils`.
+# The settings of task 2 besides `DIGITS` and those in `utils`.
 LEARNING_RATE = 0.05
 LOSS_LIMITS = (0, 0.2)  # of the figures' y axes
 ACCURACY_LIMITS = (0.93, 0.99)
 
 
 def accuracy(targets: Array, outputs: Floats) -> float:
-    """Compute the fraction of samples that are predicted right: 1 if and only if ŷ >= 0.5.
+    """Compute the fraction of correct predictions: 1 if ŷ >= 0.5, else 0.
 
     Parameters
     ----------
     targets : ndarray of shape (N, 1), values 0 or 1
     outputs : ndarray of shape (N, 1), float, values 0 to 1
     """
-    check_outputs(targets, outputs, 1)
+    check_targets_and_outputs(targets, outputs, 1)
     return float(np.mean((outputs >= 0.5) == targets))
 
 
 def calculate_accuracy(X: Floats, targets: Array, model: BinaryModel) -> float:
-    """Compute the fraction of the samples X [N, 785] that the model predicts right.
+    """Compute the fraction of the samples X [N, 785] that the model classifies correctly.
 
-    The course's checks call this; a trainer measures `accuracy` of outputs that it has.
+    The course's checks call this; the trainer calls `accuracy` with the outputs that it has.
     """
     return accuracy(targets, model.forward(X))
 
 
 class LogisticTrainer(BaseTrainer):
-    """Trains a `BinaryModel`."""
+    """Trains a `BinaryModel`.
+
+    The starter code leaves `train_step` to each task. It is the same for both models, so it is
+    written once, in `BaseTrainer.train_step`.
+    """
 
     loss = staticmethod(cross_entropy_loss)
     accuracy = staticmethod(accuracy)
 
 
 def load_data(digits: tuple[int, int] = DIGITS, data_dir: str | Path = mnist.DATA_DIR) -> Data:
-    """Load and preprocess the images of two digits, that of target 1 and that of target 0.
+    """Load and preprocess the images of two digits: that of target 1, and that of target 0.
 
     Returns
     -------
@@ -56,8 +71,12 @@ def load_data(digits: tuple[int, int] = DIGITS, data_dir: str | Path = mnist.DAT
         Images as [N, 785], targets as [N, 1].
     """
     X_train, Y_train, X_val, Y_val = load_binary_dataset(*digits, data_dir)
-    Y_train, Y_val = Y_train.astype(np.float32), Y_val.astype(np.float32)
-    return pre_process_images(X_train), Y_train, pre_process_images(X_val), Y_val
+    return (
+        pre_process_images(X_train),
+        Y_train.astype(np.float32),
+        pre_process_images(X_val),
+        Y_val.astype(np.float32),
+    )
 
 
 def make_trainer(
@@ -66,16 +85,27 @@ def make_trainer(
     shuffle: bool,
     learning_rate: float = LEARNING_RATE,
     batch_size: int = BATCH_SIZE,
-    patience: int = PATIENCE,
+    patience: int | None = PATIENCE,
     seed: int = SEED,
 ) -> LogisticTrainer:
     """Make the trainer of task 2 with a fresh model; `seed` decides the order of the samples.
 
-    All else is as in `BaseTrainer`, and the defaults are the assignment's.
+    The other arguments are those of `BaseTrainer`; the defaults are the assignment's.
     """
-    run = BinaryModel(), learning_rate, batch_size, shuffle, *data
-    name = "shuffled" if shuffle else "not shuffled"
-    return LogisticTrainer(*run, patience=patience, rng=seed, name=name)
+    X_train, Y_train, X_val, Y_val = data
+    return LogisticTrainer(
+        model=BinaryModel(),
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        shuffle_dataset=shuffle,
+        X_train=X_train,
+        Y_train=Y_train,
+        X_val=X_val,
+        Y_val=Y_val,
+        patience=patience,
+        rng=seed,
+        name="shuffled" if shuffle else "not shuffled",
+    )
 
 
 def make_trainers(data: Data, **settings: Any) -> dict[str, LogisticTrainer]:
@@ -86,27 +116,54 @@ def make_trainers(data: Data, **settings: Any) -> dict[str, LogisticTrainer]:
     }
 
 
-def draw(trainers: training.Runs) -> Figures:
-    """Draw the figures of task 2, by file name, as far as there are runs for them."""
+def draw(trainers: Trainers) -> Figures:
+    """Draw the figures of task 2, by file name, as far as their runs have begun."""
     figures = {}
-    if trainer := trainers.get("task2_not_shuffled"):
-        figures["task2b_binary_train_loss.png"] = figure_run(trainer, "loss", LOSS_LIMITS)
-        accuracies = figure_run(trainer, "accuracy", ACCURACY_LIMITS)
-        figures["task2c_binary_train_accuracy.png"] = accuracies
+    not_shuffled = trainers.get("task2_not_shuffled")
+    if not_shuffled:
+        figures["task2b_binary_train_loss.png"] = figure_run(not_shuffled, "loss", LOSS_LIMITS)
+        figures["task2c_binary_train_accuracy.png"] = figure_run(
+            not_shuffled, "accuracy", ACCURACY_LIMITS
+        )
     if len(trainers) == 2:
-        both = figure_val_accuracies(trainers.values(), ACCURACY_LIMITS)
-        figures["task2e_train_accuracy_shuffle_difference.png"] = both
+        figures["task2e_train_accuracy_shuffle_difference.png"] = figure_val_accuracies(
+            trainers.values(), ACCURACY_LIMITS
+        )
     return figures
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the experiments of task 2 as the command line says; see ``--help``."""
-    parser = cli.Parser(__doc__, DIGITS_OPTION, cli.TASK_OPTIONS, learning_rate=LEARNING_RATE)
+    """Run task 2 from the command line, see ``--help``, and return the exit code."""
+    parser = task_parser(__doc__, learning_rate=LEARNING_RATE)
+    parser.add_argument(
+        "--digits",
+        nargs=2,
+        type=digit,
+        default=DIGITS,
+        metavar="DIGIT",
+        help="the digits of target 1 and target 0, such as --digits 4 9 (default: 2 3)",
+    )
     args = parser.parse_args(argv)
-    data = load_data(args.digits, args.data_dir)
-    trainers = make_trainers(data, **training.trainer_settings(args))
-    return training.run(trainers, args, draw, model="logistic", classes=args.digits)
+    if args.digits[0] == args.digits[1]:
+        parser.error(f"argument --digits: {args.digits[0]} given twice; expected different digits")
+    check_outputs(args)
+
+    trainers = make_trainers(
+        load_data(args.digits, args.data_dir),
+        learning_rate=args.learning_rate,
+        batch_size=args.batch_size,
+        patience=args.patience,
+        seed=args.seed,
+    )
+    with finish_step_on_ctrl_c() as interrupted:
+        train_with_progress(list(trainers.values()), args.epochs, interrupted, args.quiet)
+        trained = worth_keeping(trainers)
+        paths = save_all_weights(trained, args, model="logistic", classes=args.digits)
+        paths += save_figures(draw(trained), args)
+    report_runs(trained, paths, args)
+    show_figures(args)
+    return exit_code(trainers, interrupted())
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run(main)

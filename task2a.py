@@ -1,23 +1,24 @@
 """Task 2a: preprocessing, the logistic model, its loss and its gradient check.
 
-Functions and methods raise a ValueError for arguments of another shape or dtype than stated.
+Functions and methods raise a ValueError for arguments of a shape or dtype other than stated.
 """
 
 import numpy as np
 
-import cli
-from numerics.arguments import NUMBERS, Array, Floats, check_matrix, check_outputs, check_range
-from numerics.gradient_check import check_gradient
-from numerics.linear import logits, weight_gradient
+from common.arguments import (
+    NUMBERS,
+    Array,
+    Floats,
+    check_matrix,
+    check_range,
+    check_targets_and_outputs,
+)
+from common.gradient_check import check_gradient
+from common.linear import logits, weight_gradient
 from utils import load_binary_dataset
 
-# The digit whose target is 1, and the digit whose target is 0, in all of task 2.
-DIGITS = (2, 3)
-DIGITS_OPTION: cli.Options = {
-    "--digits": {"type": int, "nargs": 2, "default": DIGITS, "help": "those of targets 1 and 0"}
-}
+DIGITS = (2, 3)  # of task 2: the digit whose target is 1, and the digit whose target is 0
 IMAGE_SIZE = 784
-NUM_CHECKED = 20  # images in the checks of this script
 
 
 def pre_process_images(X: Array) -> Floats:
@@ -35,7 +36,7 @@ def pre_process_images(X: Array) -> Floats:
     Raises
     ------
     ValueError
-        If shape or dtype is another one, or a pixel is outside 0…255 or NaN.
+        If the shape or dtype is another, or a pixel is NaN or outside 0…255.
     """
     check_matrix("X", X, IMAGE_SIZE, NUMBERS)
     check_range("X", X, 0, 255)
@@ -67,10 +68,10 @@ def cross_entropy_loss(targets: Array, outputs: Floats) -> float:
     Returns
     -------
     float
-        Never infinite: an output that was rounded to 0 or 1 counts as the smallest distance from
-        0 or 1 that its dtype can express. Summed in float64.
+        Always finite: an output rounded to 0 or 1 counts as the number closest to it that its
+        dtype can express. Summed in float64.
     """
-    check_outputs(targets, outputs, 1)
+    check_targets_and_outputs(targets, outputs, 1)
     float_info = np.finfo(outputs.dtype)
     ln_y = np.log(np.maximum(outputs, float_info.tiny))
     ln_not_y = np.log(np.maximum(1 - outputs, float_info.epsneg))
@@ -102,15 +103,15 @@ class BinaryModel:
         ----------
         X : ndarray of shape (N, 785), float
         outputs : ndarray of shape (N, 1), float
-            What `forward` gave for `X`.
+            What `forward` returned for `X`.
         targets : ndarray of shape (N, 1), values 0 or 1
         """
-        check_outputs(targets, outputs, 1)
+        check_targets_and_outputs(targets, outputs, 1)
         check_matrix("X", X, len(self.w), rows=len(outputs))
         self.grad = weight_gradient(X, (outputs - targets) / len(X))  # X.T @ (ŷ − y) / N
 
     def zero_grad(self) -> None:
-        """Forget the gradient. The course's checks call this; `backward` needs it not."""
+        """Forget the gradient. The course's checks call this; `backward` does not need it."""
         self.grad = None
 
 
@@ -126,44 +127,39 @@ def gradient_approximation_test(model: BinaryModel, X: Floats, Y: Array) -> floa
     Returns
     -------
     float
-        The largest relative error over all weights, see `numerics.gradient_check`.
+        The largest relative error over all weights, see `common.gradient_check`.
 
     Raises
     ------
     AssertionError
-        If it is above 1e-6; names the worst weight, and the mistake it looks like.
+        If it is above 1e-6. The message names the worst weight, and what mistake would explain it.
     """
     __tracebackhide__ = True
     return check_gradient(model, X, Y, cross_entropy_loss)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Check this module on real images as the command line says; see ``--help``."""
-    text = "Check preprocessing, model, loss and gradient of task 2a on real images."
-    args = cli.Parser(text, DIGITS_OPTION, cli.DATA_OPTIONS).parse_args(argv)
-    class1, class2 = args.digits
-    data = load_binary_dataset(class1, class2, args.data_dir)
-    images, Y = (part[:NUM_CHECKED] for part in data[:2])
+def main() -> None:
+    """Run the course's checks of this file, and the gradient check, on twenty real images."""
+    images, Y, _, _ = load_binary_dataset(*DIGITS)
     X = pre_process_images(images)
+    assert X.shape == (len(images), IMAGE_SIZE + 1), f"X has the shape {X.shape}"
+    assert (X.min(), X.max()) == (-1, 1), f"pixels are from {X.min()} to {X.max()}"
+    assert np.all(X[:, -1] == 1), "the last column of X is not all ones"
+    print("pre_process_images: pixels are from -1 to 1, the last column is all ones")
+
     model = BinaryModel()
     outputs = model.forward(X)
+    assert np.all(outputs == 0.5), "outputs are not 0.5, though all weights are zero"
     loss = cross_entropy_loss(Y, outputs)
-    at_zero = "while all weights are zero"
-    checks = [
-        (
-            f"pre_process_images: {images.shape} {images.dtype} becomes {X.shape}, values"
-            f" {X.min():g} to {X.max():g}, last column ones",
-            -1 <= X.min() < X.max() <= 1 and np.all(X[:, -1] == 1),
-        ),
-        (f"forward: outputs are 0.5 {at_zero}", np.all(outputs == 0.5)),
-        (f"cross_entropy_loss: {loss:.6f} = ln 2 {at_zero}", np.isclose(loss, np.log(2))),
-    ]
-    random_w = np.random.default_rng(args.seed).normal(scale=0.05, size=model.w.shape)
-    for what, w in (("zero weights", model.w), ("random weights", random_w)):
+    assert np.isclose(loss, np.log(2)), f"the loss is {loss}, not ln 2, though all weights are zero"
+    print("forward, cross_entropy_loss: with zero weights, outputs are 0.5 and the loss is ln 2")
+
+    rng = np.random.default_rng(0)
+    for name, w in (("zero", model.w), ("random", rng.normal(scale=0.05, size=model.w.shape))):
         model.w = w
-        checks.append(cli.gradient_check(what, gradient_approximation_test, model, X, Y))
-    return cli.print_checks(checks, args.quiet)
+        error = gradient_approximation_test(model, X[:20], Y[:20])
+        print(f"backward: with {name} weights, the largest relative error is {error:.1e}")
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    main()

@@ -1,20 +1,31 @@
-"""Tasks 3b to 3d: the softmax model tells all ten digits; loss, accuracy, overfitting."""
+"""Tasks 3b to 3d: the softmax model, all ten digits; loss, accuracy, overfitting."""
 
 from pathlib import Path
 
 import numpy as np
 
-import cli
 import mnist
-from cli import training
-from numerics.arguments import Array, Floats, check_outputs
-from plots import Figures, figure_run
+from common.arguments import Array, Floats, check_targets_and_outputs
+from common.command_line import non_negative_float, run
+from runs.figures import Figures, figure_run
+from runs.script import (
+    Trainers,
+    check_outputs,
+    exit_code,
+    report_runs,
+    save_all_weights,
+    save_figures,
+    show_figures,
+    task_parser,
+    worth_keeping,
+)
+from runs.training import finish_step_on_ctrl_c, train_with_progress
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
 from trainer import BaseTrainer
 from utils import BATCH_SIZE, PATIENCE, SEED, Data, load_full_mnist
 
-# What the assignment sets for task 3 besides the settings in `utils`.
+# The settings of task 3 besides those in `utils`.
 LEARNING_RATE = 0.01
 SHUFFLE = True
 L2_REG_LAMBDA = 0.0
@@ -23,15 +34,16 @@ ACCURACY_LIMITS = (0.89, 0.93)
 
 
 def accuracy(targets: Array, outputs: Floats) -> float:
-    """Compute the fraction of samples whose largest output is the one of their class.
+    """Compute the fraction of samples whose largest output is that of their class.
 
     Parameters
     ----------
     targets : ndarray of shape (N, K), one-hot
     outputs : ndarray of shape (N, K), float
     """
-    check_outputs(targets, outputs)
-    # As `numpy.argmax`, which over a short last axis takes ten times as long: the first one counts.
+    check_targets_and_outputs(targets, outputs)
+    # Like `numpy.argmax`, of several largest outputs the first one counts; but over a short last
+    # axis `numpy.argmax` takes ten times as long.
     is_max = outputs == outputs.max(axis=-1, keepdims=True)
     if np.count_nonzero(is_max) > len(outputs):
         is_max &= np.cumsum(is_max, axis=-1) == 1
@@ -39,15 +51,15 @@ def accuracy(targets: Array, outputs: Floats) -> float:
 
 
 def calculate_accuracy(X: Floats, targets: Array, model: SoftmaxModel) -> float:
-    """Compute the fraction of the samples X [N, 785] that the model predicts right.
+    """Compute the fraction of the samples X [N, 785] that the model classifies correctly.
 
-    The course's checks call this; a trainer measures `accuracy` of outputs that it has.
+    The course's checks call this; the trainer calls `accuracy` with the outputs that it has.
     """
     return accuracy(targets, model.forward(X))
 
 
 class SoftmaxTrainer(BaseTrainer):
-    """Trains a `SoftmaxModel`."""
+    """Trains a `SoftmaxModel`, with the `train_step` that it shares with task 2 (`BaseTrainer`)."""
 
     loss = staticmethod(cross_entropy_loss)
     accuracy = staticmethod(accuracy)
@@ -62,8 +74,12 @@ def load_data(data_dir: str | Path = mnist.DATA_DIR) -> Data:
         Images as [N, 785], targets one-hot as [N, 10].
     """
     X_train, Y_train, X_val, Y_val = load_full_mnist(data_dir)
-    Y_train, Y_val = one_hot_encode(Y_train, NUM_CLASSES), one_hot_encode(Y_val, NUM_CLASSES)
-    return pre_process_images(X_train), Y_train, pre_process_images(X_val), Y_val
+    return (
+        pre_process_images(X_train),
+        one_hot_encode(Y_train, NUM_CLASSES),
+        pre_process_images(X_val),
+        one_hot_encode(Y_val, NUM_CLASSES),
+    )
 
 
 def make_trainer(
@@ -72,36 +88,71 @@ def make_trainer(
     l2_reg_lambda: float = L2_REG_LAMBDA,
     learning_rate: float = LEARNING_RATE,
     batch_size: int = BATCH_SIZE,
-    patience: int = PATIENCE,
+    patience: int | None = PATIENCE,
     seed: int = SEED,
 ) -> SoftmaxTrainer:
     """Make the trainer of tasks 3 and 4 with a fresh model; `seed` decides how it shuffles.
 
-    All else is as in `BaseTrainer`, and the defaults are the assignment's.
+    The other arguments are those of `BaseTrainer`; the defaults are the assignment's.
     """
-    name = f"λ = {l2_reg_lambda:.12g}"
-    run = SoftmaxModel(l2_reg_lambda), learning_rate, batch_size, SHUFFLE, *data
-    return SoftmaxTrainer(*run, patience=patience, rng=seed, name=name)
+    X_train, Y_train, X_val, Y_val = data
+    return SoftmaxTrainer(
+        model=SoftmaxModel(l2_reg_lambda),
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        shuffle_dataset=SHUFFLE,
+        X_train=X_train,
+        Y_train=Y_train,
+        X_val=X_val,
+        Y_val=Y_val,
+        patience=patience,
+        rng=seed,
+        name=f"λ = {l2_reg_lambda:.12g}",
+    )
 
 
-def draw(trainers: training.Runs) -> Figures:
-    """Draw the figures of task 3, by file name."""
-    trainer = trainers["task3_softmax"]
-    return {
-        "task3b_softmax_train_loss.png": figure_run(trainer, "loss", LOSS_LIMITS),
-        "task3c_softmax_train_accuracy.png": figure_run(trainer, "accuracy", ACCURACY_LIMITS),
-    }
+def draw(trainers: Trainers) -> Figures:
+    """Draw the figures of task 3, by file name; none if the run has not begun."""
+    figures = {}
+    for trainer in trainers.values():
+        figures["task3b_softmax_train_loss.png"] = figure_run(trainer, "loss", LOSS_LIMITS)
+        figures["task3c_softmax_train_accuracy.png"] = figure_run(
+            trainer, "accuracy", ACCURACY_LIMITS
+        )
+    return figures
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the experiment of task 3 as the command line says; see ``--help``."""
-    l2 = {"--l2": {"type": float, "default": L2_REG_LAMBDA, "help": "weight of the L2 penalty"}}
-    parser = cli.Parser(__doc__, cli.TASK_OPTIONS, l2, learning_rate=LEARNING_RATE)
+    """Run task 3 from the command line, see ``--help``, and return the exit code."""
+    parser = task_parser(__doc__, learning_rate=LEARNING_RATE)
+    parser.add_argument(
+        "--l2",
+        type=non_negative_float,
+        default=L2_REG_LAMBDA,
+        metavar="LAMBDA",
+        help="weight of the L2 penalty (default: %(default)s)",
+    )
     args = parser.parse_args(argv)
-    data, settings = load_data(args.data_dir), training.trainer_settings(args)
-    trainers = {"task3_softmax": make_trainer(data, l2_reg_lambda=args.l2, **settings)}
-    return training.run(trainers, args, draw, model="softmax", classes=range(NUM_CLASSES))
+    check_outputs(args)
+
+    trainer = make_trainer(
+        load_data(args.data_dir),
+        l2_reg_lambda=args.l2,
+        learning_rate=args.learning_rate,
+        batch_size=args.batch_size,
+        patience=args.patience,
+        seed=args.seed,
+    )
+    trainers = {"task3_softmax": trainer}
+    with finish_step_on_ctrl_c() as interrupted:
+        train_with_progress([trainer], args.epochs, interrupted, args.quiet)
+        trained = worth_keeping(trainers)
+        paths = save_all_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
+        paths += save_figures(draw(trained), args)
+    report_runs(trained, paths, args)
+    show_figures(args)
+    return exit_code(trainers, interrupted())
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run(main)

@@ -5,15 +5,26 @@ from typing import Any
 
 import numpy as np
 
-import cli
-from cli import training
-from numerics.arguments import Floats
-from plots import Figures, figure_norms, figure_templates, figure_val_accuracies_by_lambda
+from common.arguments import Floats
+from common.command_line import non_negative_float, run
+from runs.figures import Figures, figure_norms, figure_templates, figure_val_accuracies_by_lambda
+from runs.script import (
+    Trainers,
+    check_outputs,
+    exit_code,
+    report_runs,
+    save_all_weights,
+    save_figures,
+    show_figures,
+    task_parser,
+    worth_keeping,
+)
+from runs.training import finish_step_on_ctrl_c, train_with_progress
 from task3 import LEARNING_RATE, SoftmaxTrainer, load_data, make_trainer
 from task3a import NUM_CLASSES
 from utils import Data
 
-# What the assignment sets for task 4 besides the settings of task 3.
+# The settings of task 4 besides those of task 3.
 LAMBDAS = (1, 0.1, 0.01, 0.001)
 ACCURACY_LIMITS = (0.74, 0.93)  # of the figure's y axis
 
@@ -23,8 +34,8 @@ def make_trainers(
 ) -> dict[str, SoftmaxTrainer]:
     """Make one trainer without a penalty and one for each λ, all from scratch.
 
-    Settings are those of `task3.make_trainer`: all runs see the same batches in the same order. The
-    trainers are sorted by λ, from 0 up: the longest runs come first.
+    The settings are those of `task3.make_trainer`; all runs see the same batches in the same order.
+    The trainers are sorted by λ, so that the longest runs come first.
     """
     trainers = {}
     for value in sorted({0.0, *lambdas}):
@@ -37,32 +48,59 @@ def squared_norm(w: Floats) -> float:
     return float(np.sum(np.square(w, dtype=np.float64)))
 
 
-def draw(trainers: training.Runs) -> Figures:
-    """Draw the figures of task 4, by file name, as far as there are runs for them."""
+def draw(trainers: Trainers) -> Figures:
+    """Draw the figures of task 4, by file name, as far as their runs have begun."""
     runs = list(trainers.values())
+    figures: dict[str, Any] = {}
+    if not runs:
+        return figures
     # The smallest λ and the largest, which are the same if there is a single run.
-    shown = {trainer.name: trainer for trainer in (runs[0], runs[-1])}
-    templates = {name: trainer.model.w for name, trainer in shown.items()}
-    figures = {"task4b_softmax_weight.png": figure_templates(templates, shown.values())}
+    first_and_last = {trainer.name: trainer for trainer in (runs[0], runs[-1])}
+    figures["task4b_softmax_weight.png"] = figure_templates(
+        {name: trainer.model.w for name, trainer in first_and_last.items()},
+        first_and_last.values(),
+    )
     penalised = [trainer for trainer in runs if trainer.model.l2_reg_lambda > 0]
     if penalised:
-        accuracies = figure_val_accuracies_by_lambda(penalised[::-1], ACCURACY_LIMITS)
-        figures["task4c_l2_reg_accuracy.png"] = accuracies
+        figures["task4c_l2_reg_accuracy.png"] = figure_val_accuracies_by_lambda(
+            penalised[::-1], ACCURACY_LIMITS
+        )
         norms = {trainer.model.l2_reg_lambda: squared_norm(trainer.model.w) for trainer in runs}
         figures["task4e_l2_reg_norms.png"] = figure_norms(norms, runs)
     return figures
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the experiments of task 4 as the command line says; see ``--help``."""
-    text = "weights of the L2 penalty; 0 is always among them"
-    l2 = {"--l2": {"type": float, "nargs": "+", "default": LAMBDAS, "help": text}}
-    parser = cli.Parser(__doc__, cli.TASK_OPTIONS, l2, learning_rate=LEARNING_RATE)
+    """Run task 4 from the command line, see ``--help``, and return the exit code."""
+    parser = task_parser(__doc__, learning_rate=LEARNING_RATE)
+    parser.add_argument(
+        "--l2",
+        type=non_negative_float,
+        nargs="+",
+        default=LAMBDAS,
+        metavar="LAMBDA",
+        help="weights of the L2 penalty; 0 is always added (default: 1 0.1 0.01 0.001)",
+    )
     args = parser.parse_args(argv)
-    data = load_data(args.data_dir)
-    trainers = make_trainers(data, args.l2, **training.trainer_settings(args))
-    return training.run(trainers, args, draw, model="softmax", classes=range(NUM_CLASSES))
+    check_outputs(args)
+
+    trainers = make_trainers(
+        load_data(args.data_dir),
+        args.l2,
+        learning_rate=args.learning_rate,
+        batch_size=args.batch_size,
+        patience=args.patience,
+        seed=args.seed,
+    )
+    with finish_step_on_ctrl_c() as interrupted:
+        train_with_progress(list(trainers.values()), args.epochs, interrupted, args.quiet)
+        trained = worth_keeping(trainers)
+        paths = save_all_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
+        paths += save_figures(draw(trained), args)
+    report_runs(trained, paths, args)
+    show_figures(args)
+    return exit_code(trainers, interrupted())
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    run(main)

@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from numerics.arguments import Array, Floats, Measure, check_dataset, check_positive
-from numerics.linear import evaluate
+from common.arguments import Array, Floats, Measure, check_dataset, check_positive
+from common.errors import InputError
+from common.linear import evaluate
 from utils import PATIENCE, SEED, VALIDATIONS_PER_EPOCH, batch_loader
 
 # With a queue of ten, a run still reacts soon to Ctrl-C and shows its progress.
 LONGEST_QUEUE = 10
 History = dict[str, dict[int, float]]
+
+
+class DivergenceError(FloatingPointError):
+    """Training has diverged: a loss or a weight is no longer finite."""
 
 
 class BaseTrainer:
@@ -80,7 +85,13 @@ class BaseTrainer:
         check_dataset("train", X_train, Y_train, model.w)
         check_dataset("val", X_val, Y_val, model.w)
         largest = len(X_train) // VALIDATIONS_PER_EPOCH
-        check_positive("batch_size", batch_size, whole=True, most=largest)
+        check_positive("batch_size", batch_size, whole=True)
+        if batch_size > largest:
+            raise InputError(
+                f"batch_size is {batch_size}; expected at most {largest}, a fifth of the"
+                f" {len(X_train)} training samples, so that each epoch has five validations",
+                "batch_size",
+            )
         self.model = model
         self.learning_rate = float(learning_rate)
         self.batch_size = batch_size
@@ -101,7 +112,7 @@ class BaseTrainer:
         self.train_history: History = {"loss": {}, "accuracy": {}}
         self.val_history: History = {"loss": {}, "accuracy": {}}
         self.ended = "interrupted"
-        self.error: FloatingPointError | None = None
+        self.error: DivergenceError | None = None
         self.stop_step = 0
         self.stop_epoch = 0
         self.seconds = 0.0
@@ -122,15 +133,15 @@ class BaseTrainer:
 
         Raises
         ------
-        FloatingPointError
-            If training diverges, that is, if a loss or a weight is no longer finite.
+        DivergenceError
+            If a loss or a weight is no longer finite.
         """
         check_positive("num_epochs", num_epochs, whole=True)
         self._reset()
         started_at = time.perf_counter()
         try:
             self.ended = self.run_epochs(num_epochs)
-        except FloatingPointError as error:
+        except DivergenceError as error:
             self.ended = "diverged"
             self.error = error
             raise
@@ -177,15 +188,15 @@ class BaseTrainer:
         return self.loss(Y_batch, outputs)
 
     def check_finite(self, value: float) -> None:
-        """Raise a FloatingPointError if a loss, or the sum of the absolute weights, is not finite."""
+        """Raise a DivergenceError if a loss, or the sum of all absolute weights, is not finite."""
         if not math.isfinite(value):
-            raise FloatingPointError(
+            raise DivergenceError(
                 f"{self.name}: the weights are no longer finite at step {self.stop_step} with"
                 f" learning rate {self.learning_rate:g}; choose a smaller learning rate"
             )
 
     def validations_left(self) -> int | None:
-        """Count the validations until early stopping, if none of them improves; None if it is off."""
+        """Count the validations left before early stopping if none improves; None if it is off."""
         return None if self.patience is None else self.patience - self.validations_since_best
 
     def evaluate_queue(self) -> None:
@@ -211,7 +222,7 @@ class BaseTrainer:
         self.queue = {}
 
     def validation_step(self) -> tuple[float, float, float]:
-        """Compute validation loss, training accuracy and validation accuracy of the current weights.
+        """Compute validation loss, training and validation accuracy of the current weights.
 
         The course's checks call this; the training loop validates through `evaluate_queue`.
         """
@@ -237,7 +248,7 @@ class BaseTrainer:
             If the run has no validation.
         """
         if self.best_step is None:
-            raise ValueError(f"the run {self.name!r} has no validation; expected at least one")
+            raise InputError(f"the run {self.name!r} has no validation; expected at least one")
         first_step = max(0, self.best_step - self.steps_per_validation + 1)
         steps = range(first_step, self.best_step + 1)
         batch_losses = [self.train_history["loss"][step] for step in steps]

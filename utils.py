@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 
 import mnist
-from numerics.arguments import Array, check_positive
+from common.arguments import Array, check_positive
+from common.errors import InputError
 
-# The assignment's settings that all tasks share. The others stand in the script of their task.
+# The assignment's settings that all tasks share; the others are in the script of their task.
 NUM_TRAIN = 20_000
 BATCH_SIZE = 128
-EPOCHS = 500  # at most
-PATIENCE = 10  # validations without improvement
+EPOCHS = 500  # maximum
+PATIENCE = 10  # validations without improvement before stopping
 VALIDATIONS_PER_EPOCH = 5
 SEED = 0  # of the order of the samples
 
@@ -26,8 +28,8 @@ def load_full_mnist(data_dir: str | Path = mnist.DATA_DIR) -> Data:
 
     Parameters
     ----------
-    data_dir : path, default=the repository's ``mnist`` folder
-        Folder with four IDX files, plain or ``.gz``, as `mnist.load_split` reads them.
+    data_dir : path, default=the repository's ``mnist`` directory
+        Directory with four IDX files, plain or ``.gz``, as `mnist.load_split` reads them.
 
     Returns
     -------
@@ -39,25 +41,25 @@ def load_full_mnist(data_dir: str | Path = mnist.DATA_DIR) -> Data:
     Raises
     ------
     ValueError, OSError
-        If a file is missing or damaged, or has not the ten classes 0 to 9.
+        If a file is missing or damaged, or its classes are not 0 to 9.
     """
     X_train, Y_train = mnist.load_split("train", NUM_TRAIN, data_dir)
     X_val, Y_val = mnist.load_split("t10k", None, data_dir)
     for part, Y in (("training", Y_train), ("test", Y_val)):
         found = np.unique(Y).tolist()
         if found != list(range(mnist.NUM_CLASSES)):
-            raise ValueError(f"{data_dir}: {part} labels are {found}; expected all of 0 to 9")
+            raise InputError(f"{data_dir}: the {part} labels are {found}; expected all of 0 to 9")
     return X_train, Y_train, X_val, Y_val
 
 
 def load_binary_dataset(class1: int, class2: int, data_dir: str | Path = mnist.DATA_DIR) -> Data:
-    """Load the images of two digits out of `load_full_mnist`.
+    """Load the images of two digits from those of `load_full_mnist`.
 
     Parameters
     ----------
     class1, class2 : int, 0 to 9
         The digit whose target is 1, and the digit whose target is 0.
-    data_dir : path, default=the repository's ``mnist`` folder
+    data_dir : path, default=the repository's ``mnist`` directory
 
     Returns
     -------
@@ -71,7 +73,7 @@ def load_binary_dataset(class1: int, class2: int, data_dir: str | Path = mnist.D
     """
     if class1 == class2 or not {class1, class2} <= {*range(mnist.NUM_CLASSES)}:
         expected = "expected two different digits from 0 to 9"
-        raise ValueError(f"class1 and class2 are {class1!r} and {class2!r}; {expected}")
+        raise InputError(f"class1 and class2 are {class1!r} and {class2!r}; {expected}")
     X_train, Y_train, X_val, Y_val = load_full_mnist(data_dir)
 
     def two_digits(X: Array, Y: Array) -> tuple[Array, Array]:
@@ -114,7 +116,7 @@ def batch_loader(
         If `X` and `Y` differ in length, or `batch_size` is not 1 to N.
     """
     if len(X) != len(Y):
-        raise ValueError(f"Y has {len(Y)} targets; expected {len(X)}, one for each sample of X")
+        raise InputError(f"Y has {len(Y)} targets; expected {len(X)}, one for each sample of X")
     check_positive("batch_size", batch_size, whole=True, most=len(X))
     # No `yield` here: it would put these errors off until the first batch is asked for.
     end = len(X) // batch_size * batch_size if drop_last else len(X)
@@ -131,7 +133,7 @@ def plot_loss(
     npoints_to_average: int = 1,
     plot_variance: bool = True,
     *,
-    axes: Any = None,
+    axes: Axes | None = None,
 ) -> None:
     """Draw a history.
 
@@ -140,26 +142,33 @@ def plot_loss(
     loss_dict : mapping of step to value
         A loss or an accuracy.
     label : str, optional
-        What the legend calls it.
+        Its name in the legend.
     npoints_to_average : int > 0, default=1
-        Draw the mean of so many neighbouring points in the place of each of them. Points that are
-        left over at the end are not drawn.
+        Draw the mean of this many consecutive points instead of the points themselves. Points left
+        over at the end are not drawn.
     plot_variance : bool, default=True
-        Whether to shade one standard deviation around such means.
+        Whether to shade one standard deviation around these means.
     axes : matplotlib.axes.Axes, optional
-        Pyplot's current ones by default.
+        Pyplot's current axes by default.
     """
     if axes is None:
-        import matplotlib.pyplot as plt
-
         axes = plt.gca()
     num_points = len(loss_dict) // npoints_to_average * npoints_to_average
     steps = np.array(list(loss_dict.keys())[:num_points]).reshape(-1, npoints_to_average)
     values = np.array(list(loss_dict.values())[:num_points]).reshape(-1, npoints_to_average)
-    step, mean, deviation = steps.mean(axis=1), values.mean(axis=1), values.std(axis=1)
+    step = steps.mean(axis=1)
+    mean = values.mean(axis=1)
+    deviation = values.std(axis=1)
     if npoints_to_average > 1 and label is not None:
         label = f"{label}, mean of {npoints_to_average} steps"
     (line,) = axes.plot(step, mean, label=label)
     if npoints_to_average > 1 and plot_variance:
-        look: dict[str, Any] = {"alpha": 0.25, "linewidth": 0, "label": "± one standard deviation"}
-        axes.fill_between(step, mean - deviation, mean + deviation, color=line.get_color(), **look)
+        axes.fill_between(
+            step,
+            mean - deviation,
+            mean + deviation,
+            color=line.get_color(),
+            alpha=0.25,
+            linewidth=0,
+            label="± one standard deviation",
+        )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.common import index_batches
-from numerics.linear import columns_of_slice, cut_columns
+from common.linear import columns_of_slice, cut_columns
 from utils import Data
 
 

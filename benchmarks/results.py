@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from output.files import atomic_path
-from plots import house_style
+from common.files import atomic_path
+from runs.figures import house_style
 
 Round = Mapping[str, Mapping[str, Any]]
 

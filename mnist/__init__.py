@@ -1,8 +1,7 @@
 """Reads MNIST's IDX files, plain or gzip, and verifies what it reads.
 
-Every failure is one exception with a one-line message that names the path: an `OSError`
-(`FileNotFoundError` and its sisters) for a file that is missing or cannot be read, a `ValueError`
-for a file whose content is wrong.
+Every failure is one exception with a one-line message that names the path: a `FileError` for a file
+that is missing or cannot be read, an `InputError` for a file whose content is wrong.
 """
 
 import gzip
@@ -14,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from common.errors import FileError, InputError, file_errors
 
 DATA_DIR = Path(__file__).resolve().parent
 
@@ -55,9 +56,9 @@ def load_split(
 
     Raises
     ------
-    OSError
+    FileError
         If a file is missing or cannot be read.
-    ValueError
+    InputError
         If a file has the wrong checksum, magic number, image size or length, or is damaged; if the
         numbers of images and labels differ, or there are fewer than `count`.
     """
@@ -67,7 +68,7 @@ def load_split(
     images, num_images = read_file(images_path, "images", IMAGE_SHAPE, count)
     if not num_images == num_labels >= (count or 1):
         expected = f"at least {count or 1}, and as many as the {num_labels} labels"
-        raise ValueError(f"{images_path}: holds {num_images} images, expected {expected}")
+        raise InputError(f"{images_path}: holds {num_images} images, expected {expected}")
     if images_path.name.startswith(EMNIST_SPLITS[split]):
         images = images.swapaxes(1, 2)
     return images.reshape(len(images), -1), labels[:, np.newaxis]
@@ -82,8 +83,8 @@ def find_file(split: str, ending: str, folder: Path) -> Path:
             if path.is_file():
                 return path
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: is no folder, expected one that holds four IDX files")
-    raise FileNotFoundError(f"{folder}: holds neither {usual} nor {usual}.gz")
+        raise FileError(None, "is not a directory; expected one with four IDX files", str(folder))
+    raise FileError(None, f"contains neither {usual} nor {usual}.gz", str(folder))
 
 
 def read_file(
@@ -99,16 +100,18 @@ def read_file(
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read(size)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path}: not gzip, or damaged gzip data ({error})") from error
+        raise InputError(f"{path}: not gzip, or damaged gzip data ({error})") from error
+    except OSError as error:
+        raise FileError(error.errno, error.strerror, str(path)) from error
     if len(content) < header_size:
-        raise ValueError(f"{path}: ends after {len(content)} bytes, within its header")
+        raise InputError(f"{path}: ends after {len(content)} bytes, within its header")
     magic, total, *found_shape = np.frombuffer(content[:header_size], ">u4").tolist()
     if magic != (expected := MAGIC_NUMBERS[kind]):
-        raise ValueError(f"{path}: magic number is {magic}, expected {expected} for {kind}")
+        raise InputError(f"{path}: magic number is {magic}, expected {expected} for {kind}")
     if tuple(found_shape) != item_shape:
-        raise ValueError(f"{path}: images are of shape {found_shape}, expected {list(item_shape)}")
+        raise InputError(f"{path}: images are of shape {found_shape}, expected {list(item_shape)}")
     if size < 0 and len(content) != (expected := header_size + total * item_size):
-        raise ValueError(f"{path}: {len(content)} bytes, expected {expected} for {total} {kind}")
+        raise InputError(f"{path}: {len(content)} bytes, expected {expected} for {total} {kind}")
     items = np.frombuffer(content, np.uint8, offset=header_size).reshape(-1, *item_shape)
     return items[:count].copy(), total
 
@@ -117,9 +120,10 @@ def is_verified(path: Path) -> bool:
     """Tell whether a file is a shipped one, which then has the right checksum."""
     if path.parent.resolve() != DATA_DIR.resolve():
         return False
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    with file_errors(path):
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
     name = path.name.replace(".idx", "-idx")
     if f"{found}  {name}\n" not in (DATA_DIR / "SHA256SUMS").read_text(encoding="utf-8"):
         restore = "delete this file and restore it with `git checkout -- mnist`"
-        raise ValueError(f"{path}: SHA-256 is {found}, expected the one in SHA256SUMS; {restore}")
+        raise InputError(f"{path}: SHA-256 is {found}, expected the one in SHA256SUMS; {restore}")
     return True

@@ -1,1 +1,1 @@
-"""Runs: trained side by side, summarised, kept in weights files."""
+"""What the task scripts do with trainers: train them side by side, save weights, draw figures."""

@@ -45,7 +45,7 @@ def full_data() -> Data:
 @pytest.fixture(scope="session")
 def executed_report(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
     """Execute report.ipynb from scratch: once, however many processes share the tests."""
-    from report.notebook import execute  # Its imports take longer than most tests.
+    from tools.report.notebook import execute  # Its imports take longer than most tests.
 
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:

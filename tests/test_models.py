@@ -14,7 +14,7 @@ import task2
 import task2a
 import task3
 import task3a
-from numerics.linear import logits, weight_gradient
+from common.linear import logits, weight_gradient
 
 DTYPES = st.sampled_from([np.float32, np.float64])
 

@@ -19,15 +19,15 @@ import numpy as np
 import pexpect
 import pytest
 
-import cli
 import task2
 import task3
 import task3a
 import task4
 import utils
-from cli import training
-from output.numbers import number
+from common import command_line
+from common.numbers import number
 from runs import weights
+from runs.script import check_outputs, save_figures, task_parser
 from task3a import SoftmaxModel
 
 ROOT = Path(utils.__file__).parent
@@ -72,7 +72,7 @@ def run_here(tmp_path, monkeypatch, capfd):
         module = importlib.import_module(script.removesuffix(".py"))
         capfd.readouterr()
         with pytest.raises(SystemExit) as ended:
-            cli.run(module.main)
+            command_line.run(module.main)
         return subprocess.CompletedProcess(sys.argv, ended.value.code, *capfd.readouterr())
 
     yield run_here
@@ -122,8 +122,8 @@ def test_script_leaves_its_figures_and_weights(tmp_path, script, arguments):
 
 def test_tables_and_figures_name_the_settings_that_are_not_the_assignments(tmp_path, capsys):
     folders = ["--figures", str(tmp_path / "figures"), "--weights", str(tmp_path / "weights")]
-    options = task2.DIGITS_OPTION, cli.TASK_OPTIONS
-    parser = cli.Parser("", *options, learning_rate=task2.LEARNING_RATE)
+    options = task2.DIGITS_OPTION, command_line.TASK_OPTIONS
+    parser = command_line.Parser("", *options, learning_rate=task2.LEARNING_RATE)
     other = [
         "--digits",
         "4",
@@ -496,7 +496,7 @@ trainer.BaseTrainer.after_step = property(
     lambda self: lambda trainer: self.callback(trainer) and None,
     lambda self, callback: setattr(self, "callback", callback),
 )
-cli.run(task3.main)
+command_line.run(task3.main)
 """
     terminal = pexpect.spawn(
         sys.executable,

@@ -11,13 +11,12 @@ import pytest
 import reference_trainer
 from threadpoolctl import threadpool_info, threadpool_limits
 
-import cli
 import task2
 import task2a
 import task3
 import task3a
 import task4
-
+from common import command_line
 from runs.training import train_all
 
 NUM_TRAIN, NUM_VAL = 1500, 500
@@ -439,7 +438,7 @@ def test_an_exception_in_a_run_leaves_the_best_weights(small_full_data):
 
 def test_the_first_ctrl_c_lets_the_step_finish_and_the_second_one_does_not():
     before = signal.getsignal(signal.SIGINT)
-    with cli.finish_step_on_ctrl_c() as should_stop:
+    with command_line.finish_step_on_ctrl_c() as should_stop:
         assert not should_stop()
         signal.raise_signal(signal.SIGINT)
         assert should_stop()

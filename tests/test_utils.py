@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import utils
-from output.files import atomic_path
+from common.files import atomic_path
 
 ROOT = Path(utils.__file__).parent
 
@@ -180,7 +180,7 @@ def test_a_kill_while_writing_keeps_the_older_file(tmp_path):
     child = run_child(
         """
         import os, signal, sys
-        from output.files import atomic_path
+        from common.files import atomic_path
         with atomic_path(sys.argv[1]) as temporary:
             temporary.write_bytes(b"new" * 1000)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -201,7 +201,7 @@ def test_a_full_disk_keeps_the_older_file_and_leaves_no_half_one(tmp_path):
     child = run_child(
         """
         import signal, sys
-        from output.files import atomic_path
+        from common.files import atomic_path
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         with atomic_path(sys.argv[1]) as temporary:
             temporary.write_bytes(b"x" * 5000)

@@ -1,1 +1,0 @@
-"""The mathematics that every linear model shares: products, evaluation, gradient check."""

@@ -1,1 +1,0 @@
-"""Classifies pictures of handwritten digits with kept weights: ``python -m predict``."""

@@ -1,0 +1,114 @@
+"""What the notebook shows: each table and figure in a form for every viewer."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from runs import figures
+from runs.figures import new_figure
+from tools.report.display import latex, picture, show_notes, table, text
+
+FRAME = pd.DataFrame(
+    {
+        "run": ["λ = 10⁻⁵", "a_b"],
+        "kept step": [27187, 978],
+        "epoch": [174, 31],
+        "validation accuracy": [0.9152, 0.8],
+        "gap, points": [-0.071, 2.0],
+        "its loss": [0.29694, 0.3],
+    }
+)
+
+
+# Numbers are written as the last word of their heading says.
+CELLS = [
+    ["λ = 10⁻⁵", "27\u202f187", "174", "91.52\u202f%", "−0.07", "0.2969"],
+    ["a_b", "978", "31", "80.00\u202f%", "+2.00", "0.3000"],
+]
+
+
+def test_each_form_of_a_table_has_every_cell():
+    forms, _ = table(FRAME)._repr_mimebundle_()
+    assert set(forms) == {"text/html", "text/markdown", "text/latex", "text/plain"}
+    for kind in ("text/html", "text/plain"):
+        for words in (*FRAME.columns, *CELLS[0], *CELLS[1]):
+            assert words in forms[kind]
+    heading, alignment, *rows = (
+        [part.strip() for part in line.strip("|").split("|")]
+        for line in forms["text/markdown"].split("\n")
+    )
+    assert heading == list(FRAME.columns)
+    assert re.fullmatch(r":-+(\|-+:){5}", "|".join(alignment))
+    assert rows == [[r"$\lambda$ = 10⁻⁵", *CELLS[0][1:]], CELLS[1]]
+    assert forms["text/latex"].count("\\\\\n") == 3
+    stacked = r"\begin{aligned}\text{validation} \\ \text{accuracy}\end{aligned}"
+    assert stacked in forms["text/latex"]
+    assert forms["text/latex"].startswith("$$\\begin{array}{lrrrrr}\n\\hline")
+
+
+@pytest.mark.parametrize(
+    ("words", "formula"),
+    [
+        ("plain", r"\text{plain}"),
+        ("λ = 0.01", r"\lambda\text{ = 0.01}"),
+        ("minimum, λ = 10⁻⁵", r"\text{minimum, }\lambda\text{ = 10}^{-5}"),
+        ("‖w‖²", r"\Vert\text{w}\Vert^{2}"),
+        ("−0.07", r"-\text{0.07}"),
+        ("97.6\u202f%", r"\text{97.6}\,\text{\%}"),
+        ("785 × 10", r"\text{785 }\times\text{ 10}"),
+        ("a_b & c", r"\text{a\_b \& c}"),
+    ],
+)
+def test_what_fonts_of_latex_lack_becomes_a_command(words, formula):
+    assert latex(words) == formula
+
+
+def test_a_figure_has_three_pictures_of_one_size_and_its_description():
+    figure, axes = new_figure("loss", height=2)
+    axes.plot([1, 2])
+    forms, metadata = picture(figure, "A line.")._repr_mimebundle_()
+    assert set(forms) == {"image/svg+xml", "application/pdf", "image/png", "text/plain"}
+    assert forms["text/plain"] == "A line."
+    assert forms["image/png"][:4] == b"\x89PNG"
+    # PNG has 144 pixels for an inch, and is shown with 96, as SVG is.
+    assert int.from_bytes(forms["image/png"][16:20], "big") == int(6.2 * 144)
+    assert metadata == {"image/png": {"width": round(6.2 * 96)}}
+    assert picture(figure, "A line.").forms["image/svg+xml"] == forms["image/svg+xml"]
+
+
+def test_outside_of_ipython_plain_text_is_printed(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import pandas as pd\n"
+        "from plots import new_figure\n"
+        "from tools.report.display import show_figure, show_table\n"
+        "show_table(pd.DataFrame({'run': ['λ = 1'], 'last step': [558]}))\n"
+        "show_figure(1, new_figure('loss')[0], 'With $\\\\lambda$, *early*.', 'A line.')\n",
+        encoding="utf-8",
+    )
+    root = str(Path(figures.__file__).parents[1])
+    environment = {"PYTHONPATH": root, "PYTHONUTF8": "1", "PATH": ""}
+    result = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, encoding="utf-8"
+    )
+    assert result.stderr == ""
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines[:2] == [["run", "last", "step"], ["λ", "=", "1", "558"]]
+    assert result.stdout.splitlines()[2:] == ["A line.", "Figure 1. With λ, *early*."]
+
+
+def test_notes_name_other_settings_and_modules_of_another_folder(capsys, tmp_path):
+    root = Path(figures.__file__).parents[1]
+    show_notes({}, root)
+    assert capsys.readouterr().out == ""
+    show_notes({"SEED": 3, "DIGITS": (4, 9)}, tmp_path)
+    settings, modules = capsys.readouterr().out.splitlines()
+    assert settings.startswith("Not the assignment's settings: SEED = 3, DIGITS = (4, 9). ")
+    assert modules == f"The modules are those of another folder: {root}."
+    assert text("**A** `b`").forms["text/markdown"] == "**A** `b`"

@@ -1,0 +1,268 @@
+"""What a single run shows: its curves, how they jump, its weights, images that make a dip."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import task2
+from tools.study import single_runs
+
+
+def test_a_smooth_curve_ignores_spikes_and_follows_the_trend():
+    losses = pd.Series(np.abs(np.arange(200) - 120.0), index=6 * np.arange(200))
+    spiked = losses.copy()
+    spiked.iloc[::6] += 1000
+    # At the tip of a V the median is flat.
+    assert abs(single_runs.smooth(losses).idxmin() - 6 * 120) <= 6 * 6
+    assert abs(single_runs.smooth(spiked).idxmin() - 6 * 120) <= 6 * 6
+    assert single_runs.smooth(spiked).max() < losses.max() + 20
+    assert len(single_runs.smooth(losses[:3])) == 3
+
+
+def test_a_history_has_losses_and_accuracies_of_each_validation(binary_data):
+    trainer = task2.make_trainer(binary_data, shuffle=True)
+    trainer.train(1)
+    history = single_runs.history_of(trainer)
+    assert history.index.tolist() == [0, 6, 12, 18, 24, 30]
+    for part, parts in (("train", trainer.train_history), ("val", trainer.val_history)):
+        assert history[f"{part}_accuracy"].to_dict() == parts["accuracy"]
+    assert history.val_loss.to_dict() == trainer.val_history["loss"]
+    losses = list(trainer.train_history["loss"].values())
+    assert history.train_loss[0] == losses[0]
+    assert history.train_loss[12] == pytest.approx(np.mean(losses[7:13]))
+
+
+def test_training_up_to_a_step_gives_the_weights_of_the_run(binary_data):
+    seen = []
+    trainer = task2.make_trainer(binary_data, shuffle=True, patience=10**6)
+    trainer.after_step = lambda trainer: seen.append(trainer.model.w)
+    trainer.train(2)
+    again = task2.make_trainer(binary_data, shuffle=True)
+    single_runs.train_up_to(again, 40)
+    np.testing.assert_array_equal(again.model.w, seen[40])
+
+
+def test_the_mean_after_each_batch_is_over_the_epochs_from_3_on(binary_data):
+    X, Y, X_val, Y_val = binary_data
+    data = X, Y, X_val[:100], Y_val[:100]
+    trainer = task2.make_trainer(data, shuffle=False, patience=10**6)
+    accuracies = []
+
+    def validate(trainer):
+        outputs = trainer.model.forward(trainer.X_val)
+        accuracies.append(trainer.accuracy(trainer.Y_val, outputs))
+
+    trainer.after_step = validate
+    trainer.train(5)
+    fresh = task2.make_trainer(data, shuffle=False, patience=10**6)
+    expected = np.reshape(accuracies, (5, 31))[3:].mean(axis=0)
+    # A processor may round the product of several models differently: one image in one epoch.
+    np.testing.assert_allclose(single_runs.mean_after_each_batch(fresh, 5), expected, atol=5.1e-3)
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_the_validation_images_of_one_target_are_all_of_it(binary_data, target):
+    X, Y, X_val, Y_val = single_runs.of_target(binary_data, target)
+    assert X is binary_data[0]
+    assert Y is binary_data[1]
+    assert np.all(Y_val == target)
+    assert len(X_val) == len(Y_val) == np.count_nonzero(binary_data[3] == target)
+
+
+@pytest.fixture
+def weights(rng):
+    return rng.normal(scale=0.01, size=(785, 1)).astype(np.float32)
+
+
+def test_the_experiments_move_what_they_say(binary_data, weights):
+    X, Y = binary_data[:2]
+    experiments = single_runs.dip_experiments(binary_data, weights, 18, 9, 10, 128)
+    outputs = 1 / (1 + np.exp(-X.astype(np.float64) @ weights))
+    loss = -np.log(np.where(Y == 1, outputs, 1 - outputs))[:, 0]
+    places_by_loss = np.argsort(loss)
+
+    def places(images):
+        """Where each image of the experiment stands in the file."""
+        of_file = {image.tobytes(): place for place, image in enumerate(X)}
+        return np.array([of_file[image.tobytes()] for image in images])
+
+    for name, count in (("file", 0), ("moved", 10), ("spread", 10)):
+        X_moved, Y_moved, *rest = experiments[name]
+        order = places(X_moved)
+        assert sorted(order) == list(range(len(X)))
+        np.testing.assert_array_equal(Y_moved, Y[order])
+        assert all(part is of_file for part, of_file in zip(rest, binary_data[2:], strict=True))
+        changed = np.flatnonzero(order != np.arange(len(X)))
+        here = changed[changed // 128 == 18]
+        assert len(changed) == 2 * count
+        assert len(here) == count
+        np.testing.assert_array_equal(Y_moved, Y)
+        if count:
+            # The hardest of the batch left, and the easiest of another batch came.
+            digit = Y[here[0]]
+            batch = np.arange(18 * 128, 19 * 128)
+            stayed = np.setdiff1d(batch[Y[batch, 0] == digit], here)
+            assert loss[here].min() > loss[stayed].max()
+            for place in order[here]:
+                easiest = places_by_loss[(places_by_loss // 128 == place // 128)]
+                easiest = easiest[Y[easiest, 0] == digit]
+                assert place in easiest[: 10 if name == "moved" else 1]
+            assert name == "spread" or set(order[here] // 128) == {9}
+    others = set(np.flatnonzero(places(experiments["spread"][0]) != np.arange(len(X))) // 128)
+    assert len(others - {18}) == 10
+
+
+# --- how much an accuracy jumps --------------------------------------------------------------
+
+STEPS_PER_EPOCH = 31
+STEPS = np.arange(0, 1039, 6)
+
+
+def history(values, steps=STEPS):
+    return dict(zip(steps.tolist(), np.broadcast_to(values, steps.shape).tolist(), strict=True))
+
+
+def trend():
+    return 0.97 + 0.002 * np.log1p(STEPS) - 0.0001 * np.log1p(STEPS) ** 2
+
+
+def test_periodicity_of_a_curve_that_repeats_in_every_epoch_is_1(rng):
+    profile = rng.normal(0, 0.001, STEPS_PER_EPOCH)
+    curve = trend() + profile[STEPS % STEPS_PER_EPOCH]
+    assert single_runs.epoch_periodicity(history(curve), STEPS_PER_EPOCH) == pytest.approx(
+        1, abs=1e-9
+    )
+
+
+def test_periodicity_of_noise_is_0_on_average_and_scatters_as_documented(rng):
+    shares = [
+        single_runs.epoch_periodicity(history(trend() + rng.normal(0, 0.001, len(STEPS))), 31)
+        for _ in range(1000)
+    ]
+    later = STEPS[STEPS >= 3 * STEPS_PER_EPOCH]
+    m, p = len(later) - (STEPS_PER_EPOCH + 2), STEPS_PER_EPOCH - 1
+    assert np.std(shares) == pytest.approx(math.sqrt(2 * p / (m * (m + p + 2))), rel=0.12)
+    assert abs(np.mean(shares)) < 4 * np.std(shares) / math.sqrt(len(shares))
+
+
+def test_periodicity_is_the_share_of_the_variance(rng):
+    shares = []
+    for _ in range(100):
+        profile = rng.normal(0, 0.003, STEPS_PER_EPOCH)
+        curve = profile[STEPS % STEPS_PER_EPOCH] + rng.normal(0, 0.004, len(STEPS))
+        shares.append(single_runs.epoch_periodicity(history(curve), STEPS_PER_EPOCH))
+    assert np.mean(shares) == pytest.approx(9 / 25, abs=0.05)
+
+
+def test_periodicity_of_another_period_is_not_counted(rng):
+    profile = rng.normal(0, 0.001, 29)
+    curve = history(trend() + profile[STEPS % 29])
+    assert single_runs.epoch_periodicity(curve, 29) == pytest.approx(1, abs=1e-9)
+    assert single_runs.epoch_periodicity(curve, STEPS_PER_EPOCH) < 0.5
+
+
+def test_periodicity_ignores_the_first_epochs_and_the_trend(rng):
+    curve = rng.normal(0, 0.001, len(STEPS))
+    steep = np.where(STEPS < 3 * STEPS_PER_EPOCH, -0.5, 0) + trend()
+    assert single_runs.epoch_periodicity(history(curve + steep), STEPS_PER_EPOCH) == pytest.approx(
+        single_runs.epoch_periodicity(history(curve), STEPS_PER_EPOCH), abs=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        {},
+        {0: 0.5},
+        history(0.9),
+        history(trend()),
+        history(np.sin(STEPS[:45]), STEPS[:45]),
+    ],
+    ids=["empty", "one value", "constant", "trend only", "too short"],
+)
+def test_periodicity_without_an_answer_is_nan(curve):
+    assert math.isnan(single_runs.epoch_periodicity(curve, STEPS_PER_EPOCH))
+
+
+def fluctuation(name, accuracy):
+    return single_runs.fluctuations(accuracy, STEPS_PER_EPOCH)[name]
+
+
+def test_the_mean_change_is_that_of_epochs_3_to_9():
+    jumps = np.where(np.arange(len(STEPS)) % 2, 0.95, 0.96)
+    assert fluctuation("mean_change", history(jumps)) == pytest.approx(0.01)
+    outside = (STEPS < 3 * STEPS_PER_EPOCH) | (STEPS >= 10 * STEPS_PER_EPOCH)
+    wild = history(np.where(outside, STEPS % 5, jumps))
+    wild = dict(sorted((wild | {92: 3.0, 310: 3.0}).items()))  # right before and after
+    assert fluctuation("mean_change", wild) == pytest.approx(0.01)
+    assert math.isnan(fluctuation("mean_change", {0: 0.1, 6: 0.9}))
+
+
+def test_dip_depths_compare_each_validation_with_its_neighbours():
+    depths = single_runs.dip_depths({0: 0.5, 6: 0.9, 12: 0.8, 18: 0.94})
+    assert depths.to_dict() == pytest.approx({6: -0.25, 12: 0.12})
+    assert single_runs.dip_depths({0: 0.5, 6: 0.9}).empty
+
+
+def test_the_deepest_dip_is_that_of_epochs_3_to_9():
+    curve = history(0.9)
+    curve |= {30: 0.1, 300: 0.6, 360: 0.2}  # step 300 alone belongs to these epochs
+    assert fluctuation("deepest_dip", curve) == pytest.approx(0.3)
+    assert math.isnan(fluctuation("deepest_dip", {0: 0.5}))
+
+
+def test_the_periodicity_is_that_of_the_whole_run(rng):
+    curve = history(rng.normal(0.9, 0.01, len(STEPS)))
+    expected = single_runs.epoch_periodicity(curve, STEPS_PER_EPOCH)
+    assert fluctuation("periodicity", curve) == expected
+
+
+# --- templates -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def samples(rng):
+    X = rng.normal(size=(300, 785))
+    return X, np.eye(3)[rng.integers(0, 3, 300)]
+
+
+def test_differences_are_class_means_minus_the_overall_mean(samples):
+    X, Y = samples
+    found = single_runs.class_mean_differences(X, Y)
+    for k in range(3):
+        np.testing.assert_allclose(found[k], X[Y[:, k] == 1].mean(axis=0) - X.mean(axis=0))
+
+
+def test_correlation_is_1_for_multiples_of_the_differences_and_ignores_the_bias(samples, rng):
+    X, Y = samples
+    w = 3 * single_runs.class_mean_differences(X, Y).T
+    w[-1] = 1e6
+    assert single_runs.class_mean_correlation(w, X, Y) == pytest.approx(1)
+    assert single_runs.class_mean_correlation(-w, X, Y) == pytest.approx(-1)
+    assert abs(single_runs.class_mean_correlation(rng.normal(size=w.shape), X, Y)) < 0.1
+
+
+def test_white_noise_has_a_roughness_of_1_and_a_slope_nearly_none(rng):
+    assert single_runs.roughness(rng.normal(size=(50, 784))) == pytest.approx(1, abs=0.02)
+    stripes = np.indices((28, 28))[0] % 2  # Rough from row to row, constant within each.
+    for image in (stripes, stripes.T):
+        assert single_runs.roughness(image.reshape(1, 784).astype(float)) == pytest.approx(1)
+    slope = np.indices((28, 28)).sum(axis=0).reshape(1, 784).astype(float)
+    assert single_runs.roughness(slope) < 0.01
+    assert single_runs.roughness(5 * slope + 7) == pytest.approx(single_runs.roughness(slope))
+
+
+def test_share_of_class_is_that_of_the_mean_errors(samples, rng):
+    _, Y = samples
+    of_class = rng.normal(size=(3, 3))
+    assert single_runs.share_of_class(Y @ of_class, Y) == pytest.approx(1)
+    noise = rng.normal(size=Y.shape)
+    assert single_runs.share_of_class(noise, Y) < 0.05
+    # As large as the class's own part, with a mean of zero in each class: a half.
+    noise -= Y @ (Y.T @ noise / Y.sum(axis=0)[:, np.newaxis])
+    noise *= np.linalg.norm(Y @ of_class) / np.linalg.norm(noise)
+    assert single_runs.share_of_class(Y @ of_class + noise, Y) == pytest.approx(0.5)

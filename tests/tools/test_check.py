@@ -1,0 +1,872 @@
+"""Checks solutions that are right, wrong, unfilled or hostile, as their authors would."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import utils
+from tools.check import FULL, __main__, runner, sandbox
+from tools.check.answers import filled, require
+from tools.check.child import takes_lambda
+from tools.check.folders import copy_solution, look_into
+from tools.check.oracles import LOGISTIC, SOFTMAX
+from tools.check.runner import CHECKS, Result
+
+ROOT = Path(utils.__file__).parent
+SOLUTION = ROOT / "tests" / "check_solutions"
+QUICK = [check for check in CHECKS if check not in FULL]
+TIMEOUT = 100
+CHECK_NAMES = """preprocessing logistic_outputs logistic_loss logistic_gradient logistic_accuracy
+one_hot softmax_outputs softmax_loss softmax_gradient l2_gradient softmax_accuracy large_logits
+train_step validation batch_loader early_stopping best_weights"""
+# By one of the three made-up folders.
+MISSED = ("one_hot", "l2_gradient", "train_step")
+
+# Sets of mistakes, each in another check: file, text, what stands there instead, and the hint.
+MISTAKES = {
+    "first": {
+        "preprocessing": ("task2a", "X / 127.5", "X / 128", "divided by 128, not by 127.5"),
+        "logistic_outputs": ("task2a", "exp(-X", "exp(X", ""),
+        "logistic_loss": ("task2a", "np.mean(losses)", "np.mean(losses, axis=0)", "one element"),
+        "logistic_gradient": ("task2a", " / X.shape[0]", "", "20 times too large: its 1/N"),
+        "logistic_accuracy": ("task2", ">= 0.5", "> 0.5", "> and np.round make it 0"),
+        "one_hot": ("task3a", "Y.reshape(-1)", "Y", ""),
+        "softmax_outputs": ("task3a", "e / e.sum(axis=1, keepdims=True)",
+                            "e / (e.sum(axis=0) + 1e-99)", "the sum is over axis=1, not 0"),
+        "softmax_loss": ("task3a", "np.log(outputs + 1e-15)) / targets.shape[0]",
+                         "np.log(outputs + 1e-15))", "divide by the batch size"),
+        "softmax_gradient": ("task3a", "-X.T", "X.T", "has the wrong sign"),
+        "l2_gradient": ("task3a", "2 * self.l2", "self.l2",
+                        "the gradient of λ Σ w² is 2λw; yours has λw. That would be right for"
+                        " ½ λ Σ w²: --penalty half"),
+        "softmax_accuracy": ("task3", "targets.argmax(axis=1))", "targets.argmax(axis=1)) * 100",
+                             ""),
+        "train_step": ("task2", "return cross_entropy_loss(Y_batch, outputs)",
+                       "return cross_entropy_loss(Y_batch, self.model.forward(X_batch))",
+                       "the loss before it"),
+        "validation": ("task3", "loss, accuracy_train, accuracy_val",
+                       "loss, accuracy_val, accuracy_train", "loss, accuracy_train, accuracy_val"),
+        "best_weights": ("trainer", "self.model.w.copy()", "self.model.w", "w.copy()"),
+    },
+    "second": {
+        "preprocessing": ("task2a", "X / 127.5 - 1", "2 * X / 255.0 - 1", "2 * 200 is 144"),
+        "logistic_loss": ("task2a", "np.mean(losses)", "np.sum(losses)", "losses are summed"),
+        "logistic_gradient": ("task2a", " / X.shape[0]", " / X.shape[0] ** 2", "once too often"),
+        "logistic_accuracy": ("task2", "(model.forward(X) >= 0.5) == targets",
+                              "np.isclose(targets, model.forward(X), atol=0.5)",
+                              "take it as right for both targets"),
+        "softmax_loss": ("task3a", "-np.sum(targets * np.log(outputs + 1e-15)) /",
+                         "-np.mean(np.sum(targets * np.log(outputs + 1e-15), axis=0)) + 0 *",
+                         "sum over axis 1, mean over axis 0"),
+        "l2_gradient": ("task3a", "2 * self.l2_reg_lambda * self.w",
+                        "2 * self.l2_reg_lambda * self.w / X.shape[0]", "batch size"),
+        "large_logits": ("task3a", "z - z.max(axis=1, keepdims=True)", "z", "inf / inf is NaN"),
+        "train_step": ("task3", "w - self", "w + self", "the change of model.w"),
+        "validation": ("trainer", "step % steps_per_validation == 0", "step >= 0",
+                       "step % (batches_per_epoch // 5)"),
+        "batch_loader": ("utils", " if drop_last else -(-len(X) // batch_size)", "",
+                         "drop_last=False"),
+    },
+    "third": {
+        "preprocessing": ("task2a", "np.concatenate((np.ones((X.shape[0], 1)), X), axis=1)", "X",
+                          "the column of ones of the bias trick is not there"),
+        "logistic_loss": ("task2a", "return np.mean(losses)",
+                          "kept = 0 * targets\n    kept[:] = losses\n    return kept.mean()",
+                          "np.zeros_like(targets)"),
+        "logistic_accuracy": ("task2", "(model.forward(X) >= 0.5) == targets",
+                              "abs(targets - model.forward(X)) < 0.5", "right for neither"),
+        "softmax_loss": ("task3a", "-np.sum(targets * np.log(outputs + 1e-15)) /",
+                         "-np.mean(targets * np.log(outputs + 1e-15)) + 0 *", "over classes, too"),
+        "l2_gradient": ("task3a", "+= 2 *", "+= 0 *", "a switch for it is off"),
+        "large_logits": ("task2a", "1e-15, 1 - 1e-15", "0, 1", "0 · ln 0 is NaN"),
+        "batch_loader": ("utils", "    if shuffle:\n", "    if True:\n", "it shuffles always"),
+        "early_stopping": ("trainer", "since_best == 10", "since_best == 20",
+                           "the best validation loss was 20 validations old"),
+    },
+    "fourth": {
+        # The ones are appended before the pixels are scaled.
+        "preprocessing": ("task2a", "np.concatenate((np.ones((X.shape[0], 1)), X), axis=1)",
+                          "np.insert((X + 1) * 127.5, 784, 1, axis=1) / 127.5 - 1",
+                          "the ones of the bias trick become -0.992"),
+        "batch_loader": ("utils", "yield X[batch], Y[batch]", "yield X[batch], Y[np.sort(batch)]",
+                         "samples with targets of others"),
+    },
+    "fifth": {
+        "preprocessing": ("task2a", "X = X / 127.5 - 1",
+                          "X = 2.0 * X / X.max(axis=1, keepdims=True) - 1",
+                          "each image is scaled by its own largest value"),
+        "batch_loader": ("utils", "np.random.shuffle(indices)",
+                         "indices = np.random.choice(indices, len(X))", "some samples twice"),
+    },
+}  # fmt: skip
+CASES = [(group, check) for group, mistakes in MISTAKES.items() for check in mistakes]
+# Those that no text of the course calls mistakes.
+ADVICE = {
+    ("first", "logistic_loss"),
+    ("second", "large_logits"),
+    ("third", "large_logits"),
+    ("first", "best_weights"),
+}
+
+
+def status_of(group, check):
+    return "advice" if (group, check) in ADVICE else "failed"
+
+
+def solution(folder, *edits):
+    """Copy the solution that is right and edit the copy: (file, text, other text)."""
+    shutil.copytree(SOLUTION, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for module, text, other in edits:
+        path = folder / f"{module}.py"
+        source = path.read_text(encoding="utf-8")
+        assert text in source
+        path.write_text(source.replace(text, other), encoding="utf-8")
+    return folder
+
+
+def checks_of(group):
+    if group in ("fourth", "fifth"):  # What the other sets have shown is not shown again.
+        return [*MISTAKES[group]]
+    return list(CHECKS) if {*FULL} & {*MISTAKES[group]} else QUICK
+
+
+def run_checks(folder, checks, timeout=TIMEOUT, options=(), in_sandbox=False):
+    return runner.run_checks(folder, checks, timeout, options, in_sandbox)
+
+
+def contents(folder):
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def statuses(results):
+    return {check: result.status for check, result in results.items()}
+
+
+def run_python(*arguments):
+    # What is set for the outer pytest is no matter of the inner one.
+    outer = ("PYTEST", "PYTHONDONTWRITEBYTECODE")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(outer)}
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Run the checks once for each set of mistakes."""
+    runs = {}
+
+    def find(group):
+        if group not in runs:
+            edits = [mistake[:3] for mistake in MISTAKES[group].values()]
+            folder = solution(tmp_path_factory.mktemp("wrong") / group, *edits)
+            runs[group] = run_checks(folder, checks_of(group), TIMEOUT)
+        return runs[group]
+
+    return find
+
+
+@pytest.mark.parametrize(("group", "check"), CASES)
+def test_a_mistake_fails_its_check_with_a_hint(found, group, check):
+    result = found(group)[check]
+    assert result.status == status_of(group, check)
+    assert MISTAKES[group][check][3] in " ".join(result.text.split())
+
+
+@pytest.mark.parametrize("group", MISTAKES)
+def test_a_mistake_fails_no_other_check(found, group):
+    checks = checks_of(group)
+    mistakes = MISTAKES[group]
+    expected = {c: status_of(group, c) if c in mistakes else "passed" for c in checks}
+    assert statuses(found(group)) == expected
+
+
+def test_a_failure_says_what_was_called_what_came_back_and_what_was_expected(found):
+    text = found("second")["logistic_loss"].text
+    words = [line.split()[0] for line in text.splitlines() if not line.startswith(" ")]
+    assert words == ["called", "returned", "expected", "hint"]
+    assert all(len(line) <= 71 for line in text.splitlines())
+    called, returned, expected = re.findall(r"^(?:called|returned|expected) +(.*)", text, re.M)
+    assert called.startswith("task2a.cross_entropy_loss(targets, outputs)")
+    assert float(returned) == pytest.approx(100 * float(expected))
+
+
+def test_our_own_solution_passes_every_check():
+    process = run_python("check", ".", "--full")
+    assert process.stderr == ""
+    first, *lines, total = process.stdout.splitlines()
+    assert first.startswith("No sandbox: bubblewrap" if sandbox.problem() else "In a sandbox")
+    assert lines == [f"passed   {check}" for check in CHECK_NAMES.split()]
+    assert total == "17 of 17 checks passed"
+    assert process.returncode == 0
+
+
+def test_what_the_course_allows_passes(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        # It loads MNIST when it is imported, by its own `mnist` that cannot, and trains.
+        ("task2", "np.random.seed(0)", "data = utils.load_binary_dataset(2, 3)"),
+        ("task2", 'if __name__ == "__main__":', "HALF = 0.5\nfrom math import floor\n"
+         "run = train()\nother = run + 1\nif run:"),
+        ("task2", ">= 0.5", ">= HALF + floor(HALF)"),
+        ("task2", "import numpy as np", "import matplotlib\nimport matplotlib.pyplot as plt\n"
+         "matplotlib.use('TkAgg')\nimport numpy as np"),
+        ("task3a", "np.zeros((785, self.num_outputs))", "np.zeros((785, 10), dtype=np.float32)"),
+        ("task3a", "return -np.sum(", "return np.array(-1.0) * np.sum("),
+        ("task3a", "np.eye(num_classes)", "np.eye(num_classes, dtype=np.uint8)"),
+        ("task3a", "(self, l2_reg_lambda)", "(self, l2_reg_lambda=0)"),
+        ("task2a", "def __init__(self)", "def __init__(self, l2_reg_lambda)"),
+        ("task2", "BinaryModel()", "BinaryModel(0.0)"),
+        ("task2a", "X / 127.5 - 1", "X.astype(np.float32) / 127.5 - 1"),
+        ("trainer", "train(self, num_epochs)", "train(self, num_epochs, early_stopping=False)"),
+        ("trainer", "if since_best == 10", "if early_stopping and since_best == 10"),
+    )  # fmt: skip
+    # Nobody needs this one, whose import would fail.
+    unneeded = "class Model:\n    def backward(self): pass\nraise ValueError\ndef f(): pass\n"
+    (folder / "task4.py").write_text(unneeded)
+    before = contents(folder)
+    assert statuses(run_checks(folder, list(CHECKS), TIMEOUT)) == dict.fromkeys(CHECKS, "passed")
+    assert contents(folder) == before
+
+
+def test_early_stopping_and_best_weights_name_the_steps(found):
+    text = " ".join(found("first")["best_weights"].text.split())
+    assert "expected those of step 978, which has the best validation loss" in text
+    text = " ".join(found("third")["early_stopping"].text.split())
+    assert "expected the last step was 1038, counted from 0" in text
+
+
+def test_unfilled_starter_code_is_missing_and_not_failed(tmp_path, monkeypatch):
+    # What somebody has set for their own tests is no matter of these.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only")
+    folder = solution(
+        tmp_path / "solution",
+        ("task2a", "    X = X / 127.5 - 1\n", "    return X\n"),
+        ("task2a", "    assert targets.shape == outputs.shape\n    outputs", "    raise"
+         " NotImplementedError\n    outputs"),
+        ("task2a", "        return 1 / (1 + np.exp(-X.dot(self.w)))", "        return None"),
+        ("task2a", "-X.T.dot(targets - outputs) / X.shape[0]", "np.zeros_like(self.w)"),
+        ("task3a", "assert targets.shape == outputs", "raise NotImplementedError\n    outputs"),
+        ("task3a", "        return e / e.sum(axis=1, keepdims=True)", "        return None"),
+        ("task3a", "-X.T.dot(targets - outputs) / X.shape[0]", "None\n        return"),
+        ("task3a", "return np.eye", "raise NotImplementedError\n    return np.eye"),
+        ("task2", "    return np.mean(", "    return 0.0\n    return np.mean("),
+        ("task2", "outputs = self.model.forward(X_batch)", "loss = 0\n        return loss"),
+        ("utils", "np.random.shuffle(indices)", "pass"),
+    )  # fmt: skip
+    (folder / "task3.py").unlink()
+    results = run_checks(folder, QUICK, TIMEOUT)
+    assert statuses(results) == dict.fromkeys(QUICK, "missing")
+    assert results["softmax_accuracy"].text == "task3.py is not there"
+    assert "NotImplementedError" in results["one_hot"].text
+
+
+# As the course hands it out, in short: sizes of None, losses of 0, models that return nothing.
+STARTER = {
+    "task2a": """
+        import numpy as np
+        import utils
+
+        def pre_process_images(X):
+            return X
+
+        def cross_entropy_loss(targets, outputs):
+            assert targets.shape == outputs.shape
+            return 0
+
+        class BinaryModel:
+            def __init__(self):
+                self.I = None
+                self.w = np.zeros((self.I, 1))
+
+            def forward(self, X):
+                return None
+
+            def backward(self, X, outputs, targets):
+                self.grad = np.zeros_like(self.w)
+        """,
+    "task3a": """
+        import numpy as np
+
+        def cross_entropy_loss(targets, outputs):
+            return 0.0
+
+        class SoftmaxModel:
+            def __init__(self, l2_reg_lambda):
+                self.w = None
+                self.grad = None
+
+            def forward(self, X):
+                return None
+
+            def backward(self, X, outputs, targets):
+                assert targets.shape == outputs.shape
+
+        def one_hot_encode(Y, num_classes):
+            raise NotImplementedError
+        """,
+}
+
+
+def test_starter_code_with_sizes_of_none_and_losses_of_0_is_missing(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        ("task2", "    return np.mean(", "    return 0.0\n    return np.mean("),
+        ("task3", "    return np.mean(", "    return 0.0\n    return np.mean("),
+        ("utils", "np.random.shuffle(indices)", "pass"),
+    )
+    for module, text in STARTER.items():
+        (folder / f"{module}.py").write_text(textwrap.dedent(text))
+    results = run_checks(folder, list(CHECKS), TIMEOUT)
+    assert statuses(results) == dict.fromkeys(CHECKS, "missing")
+    assert "has a size of None" in results["logistic_outputs"].text
+    assert "gives 0, as the starter code does" in results["logistic_loss"].text
+
+
+def test_a_trainer_that_nothing_can_stop_has_no_early_stopping(tmp_path):
+    edit = ("trainer", "return train_history, val_history\n                step", "pass\n          "
+            "      step")  # fmt: skip
+    results = run_checks(solution(tmp_path / "solution", edit), list(FULL), TIMEOUT)
+    assert statuses(results) == dict.fromkeys(FULL, "missing")
+    assert "nothing has stopped" in results["early_stopping"].text
+
+
+def test_what_was_taken_away_since_and_what_nothing_needs_is_there(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        ("task2a", "import numpy as np", "import numpy as np\nimport not_installed as it\n"
+         "from not_there.at_all import something\nfrom numpy import Inf\nimport utils"),
+        ("task2a", "def pre_process_images(X)", "def pre_process_images(X: it.Tensor | None)"),
+        ("task2a", "X / 127.5", "X.astype(np.float) / 127.5"),
+        ("task2a", "return 1 /", "return np.float_(1) /"),
+        ("task2", "import utils", "import utils\nimport matplotlib.pyplot as plt\n"
+         "plt.style.use('seaborn-white')"),
+        ("task2", "self.model.w -= self.learning_rate * self.model.grad",
+         "model.w -= learning_rate * model.grad + 0 * len(X_train)"),
+        ("task3a", "import numpy as np", "import numpy as np\nfrom course.utils import batch_loader"
+         "\ntry:\n    import perhaps\nexcept ImportError:\n    perhaps = None\n"
+         "assert perhaps is None"),
+        ("task3", "return np.mean(", "something.fit()\n    return np.mean("),
+        ("task3", "import numpy as np", "import numpy as np\nfrom not_there import something"),
+    )  # fmt: skip
+    (folder / "mnist.py").unlink()
+    results = run_checks(folder, QUICK, TIMEOUT)
+    advice = {
+        "preprocessing": "np.Inf, in task2a.py, line 4 hint NumPy has it no longer",
+        "logistic_outputs": "np.float_, in task2a.py, line",
+        "logistic_accuracy": "the style seaborn-white, in task2.py, line 5",
+        "one_hot": "`import utils` is meant",
+    }
+    expected = {check: "advice" if check in advice else "passed" for check in QUICK}
+    assert statuses(results) == expected | {"softmax_accuracy": "error"}
+    for check, text in advice.items():
+        assert text in " ".join(results[check].text.split())
+    assert "Write float" in results["preprocessing"].text
+    text = " ".join(results["softmax_accuracy"].text.split())
+    assert "No module named 'not_there', and not_there.something.fit is used" in text
+    assert "where task3.py, line" in text
+    strict = run_checks(folder, ["preprocessing"], TIMEOUT, ["--strict-advice"])["preprocessing"]
+    assert strict == Result("failed", results["preprocessing"].text)
+
+
+def test_a_course_file_that_is_not_there_costs_only_what_uses_it(tmp_path):
+    edit = ("task3a", "import numpy as np", "import numpy as np\nfrom task2a import BinaryModel")
+    folder = solution(tmp_path / "solution", edit)
+    (folder / "task2a.py").rename(folder / "task_2a.py")
+    (folder / "trainer.py").unlink()
+    results = run_checks(folder, QUICK, TIMEOUT)
+    there = {"one_hot", "softmax_outputs", "softmax_loss", "softmax_gradient", "l2_gradient"}
+    there.add("batch_loader")
+    assert statuses(results) == {c: "passed" if c in there else "missing" for c in QUICK}
+    assert "did you mean task2a.py? There is task_2a.py" in results["preprocessing"].text
+    assert "trainer.py is not there, and task3.py, line" in results["softmax_accuracy"].text
+
+
+L2_MODEL = """
+from task3a import SoftmaxModel
+
+
+class Penalised(SoftmaxModel):
+    def backward(self, X, outputs, targets):
+        super().backward(X, outputs, targets)
+        self.grad += self.l2_reg_lambda * self.w
+"""
+
+
+def test_the_penalty_may_be_in_a_model_of_task_4_and_be_half_as_large(tmp_path):
+    edit = ("task3a", "        self.grad += 2 * self.l2_reg_lambda * self.w\n", "")
+    folder = solution(tmp_path / "solution", edit)
+    (folder / "task4.py").write_text(L2_MODEL)
+    checks = ["l2_gradient", "softmax_accuracy"]
+    half = run_checks(folder, checks, TIMEOUT, ["--penalty=half"])
+    assert half["l2_gradient"] == Result("passed", "found     the penalty is in task4.Penalised")
+    assert half["softmax_accuracy"] == Result("passed")
+    (folder / "task4.py").write_text(L2_MODEL.replace("+= self", "+= 2 * self"))
+    other = run_checks(folder, ["l2_gradient"], TIMEOUT, ["--penalty=half"])["l2_gradient"]
+    assert "the gradient of ½ λ Σ w² is λw; yours has 2λw" in " ".join(other.text.split())
+
+
+def test_what_the_edition_of_2020_asks_otherwise_is_advice(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        ("task2a", "X / 127.5 - 1", "X / 255"),
+        ("task3a", ") / targets.shape[0]", ") / targets.size"),
+        ("task3a", "-X.T.dot(targets - outputs) /", "-X.T.dot(targets - outputs) / 10 /"),
+        ("task3", "from task3a", "from task4a"),
+        ("task3", "from trainer import BaseTrainer", "BaseTrainer = object"),
+        ("task2", "from trainer import BaseTrainer\n", "def train(num_epochs): pass\n"),
+        ("task2", "class LogisticTrainer(BaseTrainer)", "class Unused"),
+        ("task3", "class SoftmaxTrainer(BaseTrainer)", "class Unused"),
+        ("utils", "def batch_loader", "def unused"),
+    )
+    (folder / "trainer.py").unlink()
+    (folder / "task3a.py").rename(folder / "task4a.py")
+    (folder / "task3.py").rename(folder / "task4.py")
+    assert "files of 2020" in look_into(folder)[1][0]
+    results = run_checks(folder, QUICK, TIMEOUT)
+    advice = {"preprocessing", "softmax_loss", "softmax_gradient"}
+    not_there = {"train_step", "validation", "batch_loader"}
+    assert statuses(results) == {
+        c: "advice" if c in advice else "missing" if c in not_there else "passed" for c in QUICK
+    }
+    assert all("2020" in results[check].text for check in advice)
+
+
+def test_a_crash_costs_only_the_checks_that_need_what_crashed(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        ("task2", "np.random.seed(0)", "import os; os.abort()"),
+        ("task3", "import numpy as np", "import numpy as np\nnp.empty(5 << 27)"),
+        ("task2a", "np.random.seed(1)", "open('task2a.py', 'w').close()"),
+    )
+    before = contents(folder)
+    results = run_checks(folder, QUICK, TIMEOUT)
+    concerned = {"logistic_accuracy", "softmax_accuracy", "train_step", "validation"}
+    assert statuses(results) == {c: "error" if c in concerned else "passed" for c in QUICK}
+    assert "SIGABRT" in results["train_step"].text
+    assert "Unable to allocate" in " ".join(results["softmax_accuracy"].text.split())
+    assert contents(folder) == before
+
+
+def test_what_the_code_raises_is_shown_with_its_place(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        ("task2a", "np.random.seed(1)", "raise SystemExit"),
+        ("task2", "class LogisticTrainer(BaseTrainer):", "class LogisticTrainer(BaseTrainer)"),
+        ("task3a", "import numpy as np", "import numpy as np\nanswer = input('how many? ')"),
+    )
+    checks = ["preprocessing", "logistic_accuracy", "one_hot"]
+    results = run_checks(folder, checks, TIMEOUT)
+    assert set(statuses(results).values()) == {"error"}
+    texts = [" ".join(result.text.split()) for result in results.values()]
+    assert "SystemExit" in texts[0]
+    assert "where task2a.py, line 3" in texts[0]
+    assert "SyntaxError" in texts[1]
+    assert "where task2.py, line 1" in texts[1]
+    assert "EOFError" in texts[2]
+    assert "where task3a.py, line 2, in <module>" in texts[2]
+
+
+def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
+    folder = tmp_path / "solution"
+    folder.mkdir()
+    pid = tmp_path / "pid"
+    (folder / "task2a.py").write_text(
+        "import pathlib, subprocess, sys\n"
+        "process = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'])\n"
+        f"pathlib.Path({str(pid)!r}).write_text(str(process.pid))\n"
+        "__import__('time').sleep(1000)\n"
+        "def pre_process_images(X): pass\n"
+    )
+    # After the second timeout, the last one has no turn.
+    checks = ["preprocessing", "logistic_loss", "one_hot"]
+    assert statuses(run_checks(folder, checks, 1)) == dict.fromkeys(checks, "timeout")
+    if pid.exists():
+        wait_until(lambda: not is_running(f"/proc/{pid.read_text()}/stat"))
+
+
+# Each does to a stranger's machine what none should, with what the test has laid out.
+MALICE = """
+import os, pathlib, resource, signal, socket
+here = pathlib.Path({here!r})
+for attempt in (
+    lambda: (here / "written").touch(),
+    lambda: (here / "read").write_text((here / "secret").read_text()),
+    lambda: os.kill({pid}, signal.SIGKILL),
+    lambda: socket.create_connection(("127.0.0.1", {port}), timeout=5),
+):
+    try:
+        attempt()
+    except OSError:
+        pass
+seen = (here / "secret").exists()
+limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+
+
+def pre_process_images(X):
+    raise ValueError(f"sees the secret: {{seen}}, at most {{limit}} processes")
+"""
+needs_posix = pytest.mark.skipif(os.name == "nt", reason="signals, links and sh are needed")
+needs_sandbox = pytest.mark.skipif(bool(sandbox.problem()), reason=sandbox.problem())
+
+
+@needs_posix
+@pytest.mark.parametrize("in_sandbox", [pytest.param(True, marks=needs_sandbox), False])
+def test_malice_gets_nowhere_in_the_sandbox_and_anywhere_without(tmp_path, in_sandbox):
+    (tmp_path / "secret").write_text("secret")
+    tmp_path.chmod(0o777)
+    victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+    folder = solution(tmp_path / "solution")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        malice = MALICE.format(here=str(tmp_path), pid=victim.pid, port=port)
+        (folder / "task2a.py").write_text(malice)
+        before = {*tmp_path.iterdir()}
+        result = run_checks(folder, ["preprocessing"], TIMEOUT, (), in_sandbox)["preprocessing"]
+        server.settimeout(0.2)
+        try:
+            server.accept()[0].close()
+            connected = True
+        except TimeoutError:
+            connected = False
+    time.sleep(0.1)
+    killed = victim.poll() is not None
+    victim.kill()
+    victim.wait()
+    written = {path.name for path in {*tmp_path.iterdir()} - before}
+    found = connected, killed, written, f"sees the secret: {not in_sandbox}" in result.text
+    assert result.status == "error"
+    assert ("at most 512 processes" in result.text) == in_sandbox
+    assert found == ((False, False, set(), True) if in_sandbox else
+                     (True, True, {"written", "read"}, True))  # fmt: skip
+
+
+@needs_sandbox
+def test_a_folder_that_forks_without_end_is_stopped_and_the_next_finds_all_it_needs(tmp_path):
+    name = f"bomb-{os.getpid()}"
+    bomb = solution(tmp_path / name, ("task2a", "np.random.seed(1)", "import os, time\n"
+                    "while True:\n    try:\n        os.fork()\n    except OSError:\n"
+                    "        time.sleep(0.2)"))  # fmt: skip
+    good = solution(tmp_path / "good", ("task2", "np.random.seed(0)", "import matplotlib.pyplot as"
+                    " plt\nplt.plot(utils.load_binary_dataset(2, 3)[1])\n"
+                    "plt.savefig('figure.png')\n__import__('pathlib').Path('~/new')"
+                    ".expanduser().touch()"))  # fmt: skip
+    stopped = run_checks(bomb, ["preprocessing"], timeout=2, in_sandbox=True)
+    assert statuses(stopped) == {"preprocessing": "timeout"}
+    checks = ["logistic_accuracy", "train_step"]
+    results = run_checks(good, checks, in_sandbox=True)
+    assert statuses(results) == dict.fromkeys(checks, "passed")
+    command = f"/copy/{name}".encode()
+    proc = Path("/proc")
+    wait_until(lambda: not any(command in read(path) for path in proc.glob("[0-9]*/cmdline")))
+
+
+def wait_until(condition):
+    """Wait for what a kill brings about a moment later."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def is_running(stat):
+    return read(Path(stat)).split()[2:3] not in ([], [b"Z"])
+
+
+def read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@needs_posix
+def test_without_a_sandbox_the_first_line_says_why(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(__main__, "run_checks", no_checks)
+    folder = solution(tmp_path / "solution")
+    warning = "Run only what you would run yourself."
+    reason = "No permissions to create namespaces"
+    (tmp_path / "bwrap").write_text(f"#!/bin/sh\necho {reason} >&2; exit 1")
+    (tmp_path / "bwrap").chmod(0o755)
+    for path, options, why in (
+        (tmp_path, ["--no-sandbox"], "none was wanted"),
+        (tmp_path, [], f"bubblewrap does not work here ({reason})"),
+        (folder, [], "bubblewrap is not installed"),
+    ):
+        monkeypatch.setenv("PATH", str(path))
+        assert __main__.main([*options, str(folder)]) == 0
+        first = " ".join(capsys.readouterr().out.partition("\npassed")[0].split())
+        assert first == f"No sandbox: {why}. {warning}"
+
+
+def no_checks(*_, **__):
+    return dict.fromkeys(QUICK, Result("passed"))
+
+
+def test_what_a_solution_writes_into_the_journal_harms_nobody(tmp_path):
+    lies = ['["one_hot", "won", ""]', "no json", "[1]", "[" * 100_000, "7",
+            '["one_hot", "error", "\\u001b[31m red"]']  # fmt: skip
+    text = f"open(__import__('os').environ['CHECK_JOURNAL'], 'a').write({chr(10).join(lies)!r})"
+    folder = solution(
+        tmp_path / "solution",
+        ("task3a", "import numpy as np", f"import numpy as np\n{text}\nimport os; os._exit(3)"),
+    )
+    results = run_checks(folder, ["preprocessing", "one_hot"], TIMEOUT)
+    assert results == {
+        "preprocessing": Result("passed"),
+        "one_hot": Result("error", "?[31m red"),
+    }
+
+
+def test_what_cannot_be_called_as_the_course_does_says_where_it_is(tmp_path):
+    folder = solution(
+        tmp_path / "solution",
+        ("task3a", "def one_hot_encode(Y, num_classes)", "def one_hot_encode(Y, num_classes, it)"),
+        ("task3a", "def __init__(self, l2_reg_lambda)", "def __init__(self, num_outputs, reg)"),
+        ("trainer", "X_val, Y_val\n    ):", "X_val, Y_val, my_own\n    ):"),
+        ("task2a", "losses = -(", "float(targets[0] + [0.0])\n    losses = -("),
+        ("task2a", "self.grad = -X.T", "targets -= outputs\n        self.grad = -X.T"),
+        ("task2a", "X / 127.5 - 1", "X / 200"),
+        ("task3", "import numpy as np", "from .utils import np"),
+    )
+    checks = ["preprocessing", "logistic_loss", "logistic_gradient", "one_hot", "softmax_outputs",
+              "softmax_accuracy", "train_step", "batch_loader"]  # fmt: skip
+    results = run_checks(folder, checks, TIMEOUT)
+    texts = {check: " ".join(result.text.split()) for check, result in results.items()}
+    # Nobody can tell what this one is meant to be.
+    assert results["preprocessing"].status == "failed"
+    assert "hint" not in results.pop("preprocessing").text
+    assert {result.status for result in results.values()} == {"error", "passed"}
+    assert "array of one element is no number: take Y[i, 0]" in texts["logistic_loss"]
+    assert "targets are integers" in texts["logistic_gradient"]
+    assert "attempted relative import" in texts["softmax_accuracy"]
+    assert "missing 1 required positional argument: 'it'" in texts["one_hot"]
+    assert "where task3a.py, line 29, in one_hot_encode" in texts["one_hot"]
+    assert (
+        "argument: 'num_outputs' where task3a.py, line 10, in __init__" in texts["softmax_outputs"]
+    )
+    assert "argument: 'my_own' where trainer.py, line 5" in texts["train_step"]
+
+
+def test_pytest_runs_the_same_checks(tmp_path):
+    edits = MISTAKES["first"]["l2_gradient"][:3], MISTAKES["first"]["logistic_loss"][:3]
+    write = ("task3a", "import numpy as np", "import numpy as np\nopen('written', 'w').close()")
+    folder = solution(tmp_path / "solution", *edits, write)
+    # pytest reads it from the original, before the copy is made.
+    (folder / "tests").mkdir()
+    (folder / "tests" / "conftest.py").write_text("import task2a\n")
+    before = contents(folder)
+    names = "l2 or one_hot or logistic or early_stopping"
+    process = run_python("pytest", "check", "--solution", folder, "-k", names)
+    assert process.returncode == 1
+    assert "1 failed, 4 passed, 11 deselected, 1 advice" in process.stdout
+    assert "the gradient of λ Σ w² is 2λw; yours has λw" in process.stdout
+    assert "FAILED check/test_solution.py::test_l2_gradient" in process.stdout
+    assert "a float is expected; since NumPy 2.4 an array of one element" in process.stdout
+    assert contents(folder) == before
+
+
+def test_pytest_without_a_solution_asks_for_one():
+    process = run_python("pytest", "check")
+    assert process.returncode == pytest.ExitCode.USAGE_ERROR
+    assert process.stdout == ""
+    [line] = process.stderr.split("\n\n")[0].splitlines()
+    assert line.startswith("ERROR: --solution is not given; expected --solution DIR")
+
+
+@pytest.fixture
+def three(tmp_path, monkeypatch):
+    """Make three folders whose results are known."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sandbox, "problem", lambda: "")
+    results = {
+        "anna": {"large_logits": Result("advice", "called    it\nreturned  nan")},
+        "ben": {"l2_gradient": Result("failed", "called    it\nhint      2λw")},
+        "cleo": {"train_step": Result("timeout", "not done"), "one_hot": Result("missing", "no")},
+    }
+    for name in results:
+        Path(name).mkdir()
+        Path(name, "task2a.py").touch()
+        Path(name, "trainer.py").touch()
+
+    def run(folder, checks, timeout, options, in_sandbox):
+        assert (timeout, options, in_sandbox) == (7, ["--penalty=square"], True)
+        known = results.get(folder.name, {})
+        return {check: known.get(check, Result("passed")) for check in checks}
+
+    monkeypatch.setattr(__main__, "run_checks", run)
+
+
+def test_several_folders_make_a_table_and_counts(three, capsys):
+    assert __main__.main(["anna", "ben", "cleo", "--timeout", "7"]) == 1
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == __main__.SANDBOX
+    assert lines[0].split() == [str(number) for number in range(1, 16)]
+    assert [line.split() for line in lines[1:4]] == [
+        [*"...........a...", "anna"],
+        [*".........F.....", "ben"],
+        [*".....-......T..", "cleo"],
+    ]
+    assert [line.split() for line in lines[-15:]] == [
+        [str(number), check, "2" if check in MISSED else "3", "of", "3", "passed"]
+        for number, check in enumerate(QUICK, start=1)
+    ]
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_single_folder_makes_a_line_for_each_check_and_says_why(three, capsys):
+    assert __main__.main(["anna", "--timeout", "7"]) == 0
+    assert capsys.readouterr().out.endswith("15 of 15 checks passed, 1 of them with advice\n")
+    assert __main__.main(["ben", "--timeout", "7"]) == 1
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == __main__.SANDBOX
+    start = QUICK.index("l2_gradient")
+    assert lines[start : start + 3] == [
+        "failed   l2_gradient",
+        "         called    it",
+        "         hint      2λw",
+    ]
+    assert lines[-1] == "14 of 15 checks passed"
+    twice = dict.fromkeys(["one_hot", "train_step"], Result("error", "raised    it"))
+    assert "         the same as one_hot" in [*__main__.details(twice)]
+
+
+def test_the_csv_file_has_a_row_for_each_folder(three, capsys):
+    __main__.main(["ben", "cleo", "--full", "--csv", "out/all.csv", "--timeout", "7"])
+    with open("out/all.csv", newline="") as file:
+        header, ben, cleo = csv.reader(file)
+    assert header == ["folder", *CHECKS]
+    assert ben == ["ben", *("failed" if c == "l2_gradient" else "passed" for c in CHECKS)]
+    assert cleo[1:] == [
+        {"one_hot": "missing", "train_step": "timeout"}.get(c, "passed") for c in CHECKS
+    ]
+    assert [path.name for path in Path("out").iterdir()] == ["all.csv"]
+
+
+def test_what_is_no_solution_is_said_and_the_others_are_checked(three, capsys):
+    Path("empty").mkdir()
+    assert __main__.main(["nowhere", "anna", "empty", "--timeout", "7", "--csv", "all.csv"]) == 2
+    out, err = capsys.readouterr()
+    assert "nowhere: is no folder" in err
+    assert "empty: has none of the course's files" in err
+    rows = [line.split() for line in out.splitlines()[2:5]]
+    assert rows == [
+        [*"-" * 15, "nowhere"],
+        [*"...........a...", "anna"],
+        [*"-" * 15, "empty"],
+    ]
+    with pytest.raises(IsADirectoryError):
+        __main__.main(["anna", "--csv", "empty"])
+    assert capsys.readouterr().out == ""
+    assert __main__.main(["nowhere", "--csv", "other.csv"]) == 2
+    assert not Path("other.csv").exists()
+
+
+def test_a_folder_above_several_solutions_is_told_where_they_are(three, capsys):
+    assert __main__.main(["."]) == 2
+    message = ".: has none of the course's files, such as task2a.py; anna, ben, cleo have"
+    assert message in capsys.readouterr().err
+
+
+def test_files_below_are_found_and_that_is_said(three, capsys):
+    Path("anna").rename("inner")
+    Path("outer", "course").mkdir(parents=True)
+    Path("inner").rename("outer/course/anna")
+    # What has the same names and is another assignment is no solution.
+    Path("outer", "assignment2").mkdir()
+    Path("outer/assignment2/task2a.py").write_text("def f(neurons_per_layer): pass\n")
+    assert __main__.main(["outer", "--timeout", "7"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == f"outer: its files are in {Path('course/anna')}"
+    assert "advice   large_logits" in lines
+
+
+def test_notebooks_misnamed_files_and_other_assignments_are_recognised(tmp_path):
+    (tmp_path / "notebook.ipynb").touch()
+    with pytest.raises(ValueError, match=r"notebook\.ipynb; .*: jupyter nbconvert --to script"):
+        look_into(tmp_path)
+    (tmp_path / "Task_2A.py").touch()
+    with pytest.raises(ValueError, match=r"did you mean task2a\.py\? There is Task_2A\.py"):
+        look_into(tmp_path)
+    (tmp_path / "task2a.py").write_text("class SoftmaxModel:\n    neurons_per_layer = [64, 10]\n")
+    with pytest.raises(ValueError, match="files of assignment 2"):
+        look_into(tmp_path)
+    assert look_into(solution(tmp_path / "solution")) == (tmp_path / "solution", [])
+
+
+def test_solutions_are_found_three_levels_below_and_not_in_hidden_folders(tmp_path):
+    deep = tmp_path / "a" / "b" / "c"
+    for folder in (deep, tmp_path / ".old"):
+        folder.mkdir(parents=True)
+        (folder / "task2a.py").touch()
+    assert look_into(tmp_path) == (deep, [f"its files are in {Path('a', 'b', 'c')}"])
+    (deep / "task2.py").write_text("import utils\n\ndef train(): pass\n")
+    assert "files of 2020" in look_into(tmp_path)[1][1]
+    (deep / "task2a.py").write_text("neurons_per_layer = [64, 10]\n")
+    with pytest.raises(ValueError, match="files of assignment 2"):
+        look_into(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [LOGISTIC, SOFTMAX], ids=["logistic", "softmax"])
+def test_central_differences_agree_with_the_derivation(kind):
+    X, targets, w = kind.samples(20)
+    model = kind.right_model(object)()
+    model.w = w
+    model.backward(X, model.forward(X), targets)
+    differences = kind.gradient(X, targets, w)
+    np.testing.assert_allclose(differences, model.grad, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("returned", ["0.69", [[1], [2, 3]], (x for x in [1]), {"loss": 1}, 1j])
+def test_what_is_no_array_of_numbers_is_shown_as_it_is(returned):
+    for ask in (filled, lambda called, value: require(called, value, 1.0)):
+        with pytest.raises(pytest.fail.Exception) as failed:
+            ask("f(X)", returned)
+        shown = " ".join(str(failed.value).split())
+        assert shown.startswith(f"called f(X) returned {type(returned).__name__} ")
+        assert shown.endswith("expected numbers")
+
+
+def test_a_copy_leaves_out_what_is_no_part_of_a_solution(tmp_path):
+    folder = tmp_path / "solution"
+    for name in ("data", ".git", "venv", "__pycache__"):
+        (folder / name).mkdir(parents=True)
+    (folder / "data" / "labels").write_text("7")
+    (folder / "again").symlink_to(folder)
+    (folder / "gone").symlink_to(tmp_path / "nowhere")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "data" / "a_pipe")
+    copy = copy_solution(folder, tmp_path / "copy")
+    assert copy == tmp_path / "copy" / "solution"
+    copied = {str(path.relative_to(copy)) for path in copy.rglob("*")}
+    assert copied == {"data", "data/labels", "again", "gone"}
+    assert (copy / "again").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        (["l2_reg_lambda"], "l2_reg_lambda"),
+        (["I=785", "reg=0"], "reg"),
+        (["I=785"], None),
+        (["num_outputs"], None),
+    ],
+)
+def test_the_penalty_may_have_several_names(parameters, found):
+    namespace = {}
+    exec(f"class Model:\n    def __init__(self, {', '.join(parameters)}): pass", namespace)
+    assert takes_lambda(namespace["Model"]) == found

@@ -1,0 +1,1 @@
+"""What goes beyond the assignment: the report, the study, predictions, checks of solutions."""

@@ -1,0 +1,151 @@
+"""Runs the checks of one solution in a process of its own, which may crash or hang."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+
+from tools.check import JOURNAL, sandbox, test_solution
+from tools.check.folders import copy_solution
+
+# In the order of the tasks.
+CHECKS = [name.removeprefix("test_") for name in vars(test_solution) if name.startswith("test_")]
+# What a process may write down before it is no longer read.
+MOST_TEXT = 1 << 20
+# What can be said of a check, and its mark in a table.
+MARKS = {"passed": ".", "advice": "a", "failed": "F", "missing": "-", "error": "E", "timeout": "T"}
+# Of memory, and of each file, where the system can limit them.
+LIMITS = ["prlimit", f"--data={4 << 30}", f"--fsize={1 << 30}"] if shutil.which("prlimit") else []
+# More checks after so many timeouts would only wait longer.
+MOST_TIMEOUTS = 2
+
+
+class Result(NamedTuple):
+    """What a check has found: status and, unless it is passed, lines that say why."""
+
+    status: str
+    text: str = ""
+
+
+def run_checks(
+    folder: Path, checks: Sequence[str], timeout: float, options: Sequence[str], in_sandbox: bool
+) -> dict[str, Result]:
+    """Run checks on the solution in a folder, whatever its code does.
+
+    After a crash or a timeout, the checks that had not had their turn run in a new process; after
+    the second timeout they do not.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    checks : sequence of str, a part of `CHECKS`, in its order
+    timeout : float
+        Seconds for a process.
+    options : sequence of str
+        Of pytest, such as ``--strict-advice``.
+    in_sandbox : bool
+
+    Returns
+    -------
+    dict of check to Result
+        With the status "passed", "advice", "failed", "missing", "error" or "timeout".
+    """
+    results: dict[str, Result] = {}
+    timeouts = 0
+    while waiting := [check for check in checks if check not in results]:
+        found, end = run_process(folder, waiting, timeout, options, in_sandbox)
+        results |= found
+        waiting = [check for check in waiting if check not in found]
+        timeouts += end.status == "timeout"
+        stopped = waiting if timeouts == MOST_TIMEOUTS else waiting[:1]
+        results |= dict.fromkeys(stopped, end)
+    return {check: results[check] for check in checks}
+
+
+def run_process(
+    folder: Path, checks: Sequence[str], timeout: float, options: Sequence[str], in_sandbox: bool
+) -> tuple[dict[str, Result], Result]:
+    """Run checks in one process, on a copy of the folder.
+
+    Returns
+    -------
+    results : dict of check to Result
+        Of the checks that have ended.
+    end : Result
+        Of the one that has not, if there is one.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        own = Path(temporary).resolve()
+        copy = copy_solution(folder, own / "copy")
+        # Without its list of fonts Matplotlib would make one each time.
+        left_out = shutil.ignore_patterns("*-lock", "tex.cache")
+        shutil.copytree(matplotlib.get_cachedir(), own / "matplotlib", ignore=left_out)
+        journal = own / "journal"
+        journal.touch()
+        tests = [f"{test_solution.__file__}::test_{check}" for check in checks]
+        command = [*LIMITS, sys.executable, "-m", "pytest", *tests]
+        command += ["--full", f"--solution={copy}", *options]
+        command += ["--override-ini=addopts=", "--capture=no", "-p", "no:cacheprovider"]
+        # No check has an assert, and a sandbox could not store what rewriting them gives.
+        command += ["--assert=plain"]
+        if in_sandbox:
+            sandbox.hand_over(own)
+            command = [*sandbox.bwrap(own), *command]
+        environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+        environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", JOURNAL: str(journal)}
+        environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(own))
+        # Its matrices are small: a second thread would mostly wait, and use a core for that.
+        environment |= {"OPENBLAS_NUM_THREADS": "1", "MPLCONFIGDIR": str(own / "matplotlib")}
+        # However much it prints, nobody has to hold it.
+        streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        # Opened before the process could put something else in its place.
+        with journal.open(encoding="utf-8", errors="replace") as file:
+            process = subprocess.Popen(
+                command, cwd=own, env=environment, start_new_session=True, **streams
+            )
+            try:
+                end = Result("error", described(process.wait(timeout)))
+            except subprocess.TimeoutExpired:
+                end = Result("timeout", f"not done after {timeout:g} s")
+            finally:
+                stop(process)
+            return read_results(file.read(MOST_TEXT), checks), end
+
+
+def read_results(text: str, checks: Sequence[str]) -> dict[str, Result]:
+    """Read the results in a journal, which a solution may have written to as well."""
+    results = {}
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
+            check, status, why = json.loads(line)
+            if check in checks and status in MARKS:
+                # A terminal obeys some of what is not printable.
+                characters = (c if c.isprintable() or c == "\n" else "?" for c in str(why))
+                results[check] = Result(status, "".join(characters))
+    return results
+
+
+def stop(process: subprocess.Popen) -> None:
+    """End a process and all that it has started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def described(code: int) -> str:
+    """Describe the exit code of a process that has ended too early."""
+    number = -code if code < 0 else code - 128  # What bubblewrap makes of a signal.
+    if number in {*signal.Signals}:
+        return f"its code crashed the process ({signal.Signals(number).name})"
+    return f"its code ended the process with exit code {code}"

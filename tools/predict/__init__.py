@@ -1,0 +1,1 @@
+"""Classifies pictures of handwritten digits with kept weights: ``python -m tools.predict``."""

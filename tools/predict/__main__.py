@@ -1,0 +1,226 @@
+"""Classify image files of handwritten digits with trained weights."""
+
+import csv
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from common.arguments import Floats
+from common.command_line import EXIT_ERROR, Parser, fail, run
+from common.errors import InputError
+from common.files import atomic_path, check_file
+from common.numbers import number, printable
+from runs.weights import SavedWeights, load_weights
+from task2a import BinaryModel, pre_process_images
+from task3a import SoftmaxModel
+from tools.predict.normalisation import normalise
+from tools.predict.pictures import read_picture
+
+EPILOG = """An image is a drawing or a photograph of one digit, dark on light or light on dark; it
+is cropped and centred as in MNIST. One that cannot be used costs a line on standard error and makes
+the exit code 2; the others are still classified."""
+LONGEST_NAME = 45
+# What Matplotlib can write.
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".pdf", ".svg")
+
+
+def model_of(saved: SavedWeights) -> BinaryModel | SoftmaxModel:
+    """Make the model that was saved.
+
+    Raises
+    ------
+    ValueError
+        If the settings state no model, or one that the weights or classes do not fit.
+    """
+    kind, classes = saved.settings.get("model"), saved.settings.get("classes")
+    if kind not in ("logistic", "softmax"):
+        raise InputError(f"model is {kind!r}; expected 'logistic' or 'softmax'")
+    model = BinaryModel() if kind == "logistic" else SoftmaxModel(0.0)
+    if saved.w.shape != model.w.shape:
+        raise InputError(f"w is of shape {saved.w.shape}; expected {list(model.w.shape)}")
+    count = max(2, model.w.shape[1])
+    digits = [digit for digit in range(10) if isinstance(classes, list) and digit in classes]
+    if not len(digits) == count == len(classes or ()):
+        raise InputError(f"classes is {classes!r}; expected a list of {count} different digits")
+    model.w = saved.w
+    return model
+
+
+def class_probabilities(model: BinaryModel | SoftmaxModel, images: NDArray) -> Floats:
+    """Compute the probability of each class.
+
+    Parameters
+    ----------
+    model : BinaryModel or SoftmaxModel
+    images : ndarray of shape (N, 28, 28), values 0 to 255
+
+    Returns
+    -------
+    ndarray of shape (N, K), float, values 0 to 1
+        In the order of the setting "classes" of the weights file. For a `BinaryModel` these are
+        target 1 and target 0.
+    """
+    outputs = model.forward(pre_process_images(images.reshape(len(images), -1)))
+    if isinstance(model, BinaryModel):
+        return np.hstack([outputs, 1 - outputs])
+    return outputs
+
+
+def contributions(
+    model: BinaryModel | SoftmaxModel, image: NDArray, first: int, second: int
+) -> tuple[Floats, float]:
+    """Compute what each pixel adds to the logit of one class minus that of another.
+
+    A logit is the sum of the pixels' x·w, and of the bias; here w is the difference of two classes.
+
+    Parameters
+    ----------
+    model : BinaryModel or SoftmaxModel
+    image : ndarray of shape (28, 28), values 0 to 255
+    first, second : int
+        Their places in what `class_probabilities` returns.
+
+    Returns
+    -------
+    pixels : ndarray of shape (28, 28), float
+    bias : float
+        Together they sum to the difference of the logits: ln p(first) − ln p(second).
+    """
+    # The logit of target 0 is always 0.
+    w = np.hstack([model.w, 0 * model.w]) if isinstance(model, BinaryModel) else model.w
+    *pixels, bias = (pre_process_images(image.reshape(1, -1)) * (w[:, first] - w[:, second]))[0]
+    return np.reshape(pixels, image.shape), float(bias)
+
+
+class Seen(NamedTuple):
+    """What `draw_inputs` draws of an image; ``pixels`` and ``bias`` are its `contributions`."""
+
+    title: str
+    digit: int
+    runner_up: int
+    picture: NDArray
+    image: NDArray
+    pixels: Floats
+    bias: float
+
+
+def draw_inputs(inputs: Sequence[Seen], path: Path) -> None:
+    """Draw a row for each image: what was read, what the model sees, what speaks for its digit.
+
+    Parameters
+    ----------
+    inputs : sequence of Seen
+    path : pathlib.Path
+    """
+    count = len(inputs)
+    figure = Figure(figsize=(9, 3.4 * count))
+    figure.subplots_adjust(0.01, 0.08 / count, 0.99, 1 - 0.08 / count, wspace=0.02, hspace=0.18)
+    most = max(np.abs(seen.pixels).max() for seen in inputs) or 1
+    for row, seen in zip(figure.subplots(count, 3, squeeze=False), inputs, strict=True):
+        row[0].imshow(seen.picture, cmap="gray")
+        row[1].imshow(seen.image, cmap="gray")
+        row[2].imshow(seen.pixels, cmap="RdBu_r", vmin=-most, vmax=most)
+        for axes in row:
+            axes.set(xticks=[], yticks=[], anchor="N")
+        row[0].set_title(seen.title, loc="left", parse_math=False)
+        row[2].set_title(f"red: for {seen.digit}, blue: for {seen.runner_up}", loc="left")
+        total, bias = number(seen.pixels.sum() + seen.bias, ".2f"), number(seen.bias, ".2f")
+        label = f"the sum: logits differ by {total}, with bias {bias}"
+        row[2].set_xlabel(label, fontsize="small")
+    # The names of some files are in scripts that the font does not have.
+    with warnings.catch_warnings(action="ignore"):
+        # Matplotlib draws at most 2¹⁶ pixels in a column.
+        figure.savefig(path, dpi=min(100, 18_000 / count))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Classify the images that the command line names.
+
+    Parameters
+    ----------
+    argv : sequence of str, default=sys.argv[1:]
+
+    Returns
+    -------
+    int
+        The exit code: 0, or 2 if any of the images could not be classified.
+
+    Raises
+    ------
+    ValueError
+        If the weights cannot be used.
+    OSError
+        If a file cannot be written.
+    """
+    parser = Parser(description=__doc__, epilog=EPILOG)
+    parser.add_argument(
+        "weights", metavar="WEIGHTS", help="a file written by training: weights/*.npz"
+    )
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG or other image files")
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write a table of all probabilities"
+    )
+    parser.add_argument(
+        "--show-input", type=Path, metavar="FILE", help="draw what speaks for each digit"
+    )
+    words = sys.argv[1:] if argv is None else argv
+    if "" in words:
+        parser.error("an argument is empty; expected the name of a file")
+    args = parser.parse_args(words)
+    outputs = [path for path in (args.csv, args.show_input) if path]
+    for path in outputs:
+        check_file(path)
+    read = {Path(name).resolve() for name in (args.weights, *args.images)}
+    if len({*read, *(path.resolve() for path in outputs)}) < len(read) + len(outputs):
+        parser.error("--csv or --show-input names a file that is read, or both name the same one")
+    if args.show_input and args.show_input.suffix.lower() not in PICTURES:
+        expected = f"expected a name that ends in one of {' '.join(PICTURES)}"
+        parser.error(f"--show-input is {args.show_input}; {expected}")
+    saved = load_weights(args.weights)
+    model, classes = model_of(saved), saved.settings["classes"]
+    data = saved.settings.get("data", "MNIST")
+    if data != "MNIST":
+        note = f"{args.weights} was trained on {data}: a digit stands for a class of these data"
+        print(f"{parser.prog}: note: {note}", file=sys.stderr)
+
+    lines = [("image", "digit", "probability", "runner-up")]
+    table, inputs = [["image", "digit", *classes]], []
+    for name in args.images:
+        try:
+            grey = read_picture(name)
+            image = normalise(grey)
+        except InputError as error:
+            fail(f"{name}: {error}")
+            continue
+        probabilities = class_probabilities(model, image[np.newaxis])[0]
+        first, second = np.argsort(-probabilities, kind="stable")[:2]
+        digit, runner_up = classes[first], classes[second]
+        percent, next_percent = (number(probabilities[k], ".1%") for k in (first, second))
+        shown = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
+        lines.append((shown, digit, percent, f"{runner_up} ({next_percent})"))
+        table.append([name, digit, *probabilities.tolist()])
+        if args.show_input:
+            terms = contributions(model, image, first, second)
+            title = f"{shown}: {digit} ({percent})"
+            inputs.append(Seen(title, digit, runner_up, grey, image, *terms))
+
+    if args.csv:
+        with atomic_path(args.csv) as path, path.open("w", newline="", encoding="utf-8") as out:
+            csv.writer(out, lineterminator="\n").writerows(table)
+    if inputs:
+        with atomic_path(args.show_input) as path:
+            draw_inputs(inputs, path)
+    width = max(len(shown) for shown, *_ in lines)
+    for shown, *rest in lines if len(lines) > 1 else []:
+        print(printable("{:{}}  {:>5}  {:>11}  {}".format(shown, width, *rest)))
+    return 0 if len(lines) > len(args.images) else EXIT_ERROR
+
+
+if __name__ == "__main__":
+    run(main)

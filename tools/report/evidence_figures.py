@@ -1,0 +1,112 @@
+"""Figures of the stored evidence and of dips, for the report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from common.numbers import number
+from runs.figures import (
+    TRAINING,
+    VALIDATION,
+    WIDTH,
+    house_style,
+    label_end,
+    legend_above,
+    new_figure,
+)
+from tools.study.single_runs import VALIDATIONS_TO_AVERAGE, smooth
+
+
+@house_style()
+def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> Figure:
+    """Draw training and validation loss of a continued run, its minimum, and the early stop.
+
+    Parameters
+    ----------
+    history : pandas.DataFrame
+        As `evidence.read_histories` gives it.
+    best_step, stop_step : int
+        Of the same run with early stopping.
+    """
+    figure, axes = new_figure("cross-entropy loss", height=2.1)
+    train = history.train_loss.rolling(VALIDATIONS_TO_AVERAGE, center=True, min_periods=1).mean()
+    val, curve = history.val_loss, smooth(history.val_loss)
+    minimum = curve.index[curve == curve.min()][0]
+    for losses, color, name in ((train, TRAINING, "training"), (val, VALIDATION, "validation")):
+        axes.plot(losses.index, losses, "-", color=color)
+        label_end(axes, losses.index[-1], losses.iloc[-1], name, color, points=3)
+    for what, step, look in (("minimum", minimum, "kv"), ("kept", best_step, "ko")):
+        axes.plot(step, curve[step], look)
+        label_end(axes, step, curve[step], f"{what}, step {number(step, ',')}", points=6)
+    axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
+    # The steep start would take all of the height.
+    both = pd.concat([train.loc[stop_step / 4 :], val.loc[stop_step / 4 :]])
+    margin = 0.05 * (both.max() - both.min())
+    axes.set_ylim(both.min() - margin, both.max() + margin)
+    label = f"early stop, step {number(stop_step, ',')}"
+    label_end(axes, stop_step, axes.get_ylim()[1], label)
+    axes.margins(x=0.12)
+    return figure
+
+
+@house_style()
+def figure_after_batches(profiles: Mapping[str, NDArray]) -> Figure:
+    """Draw the validation accuracy after each batch of an epoch.
+
+    Parameters
+    ----------
+    profiles : mapping of str to ndarray of shape (batches_per_epoch,)
+        Means over the epochs, by the names of the runs.
+    """
+    figure, axes = new_figure("validation accuracy", xlabel="batch of the epoch", height=2.2)
+    for position, (name, profile) in enumerate(profiles.items(), start=1):
+        axes.plot(profile, f"C{position}{' os^'[position]}-", markersize=4, label=name)
+    legend_above(figure)
+    return figure
+
+
+@house_style()
+def figure_over_lambda(early: pd.DataFrame, optima: pd.DataFrame) -> Figure:
+    """Draw accuracies and losses against λ, of early-stopped models and at the minimum of J.
+
+    Parameters
+    ----------
+    early, optima : pandas.DataFrame
+        As `evidence.early_stopped` and `evidence.optima` give them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        On the left the accuracy, in the middle the same around the best λ, on the right the loss.
+    """
+    figure = Figure(figsize=(WIDTH, 2.7))
+    whole, closer, loss = figure.subplots(1, 3)
+    plain, penalised = early.loc[0], early.drop(0)
+    for axes, quantity in ((whole, "accuracy"), (closer, "accuracy"), (loss, "loss")):
+        for part, color, width in (("train", TRAINING, 0.6), ("val", VALIDATION, 1.4)):
+            column = f"{part}_{quantity}"
+            axes.plot(optima[column], "s-", color=color, markersize=3, linewidth=width)
+            axes.plot(penalised[column], "o:", color=color, markersize=5, linewidth=width)
+            axes.axhline(plain[column], color=color, linestyle=(0, (1, 3)), linewidth=width)
+        axes.set(xscale="log", xlabel="λ", ylabel=quantity, xticks=[1e-5, 1e-3, 1e-1])
+        axes.set_xticks(10.0 ** np.arange(-5, 1), minor=True, labels=[""] * 6)
+    # Half a point of accuracy is as high as a letter.
+    best = round(optima.val_accuracy.max(), 2)
+    closer.set(xticks=[1e-5, 1e-3], xlim=(8e-6, 0.04), ylim=(best - 0.02, best + 0.02))
+    loss.set(ylabel="cross-entropy loss", yscale="log", yticks=[0.1, 0.2, 0.3, 0.5, 1])
+    loss.set_yticks([], minor=True)
+    loss.yaxis.set_major_formatter("{x:g}")
+    looks: dict[str, dict[str, Any]] = {
+        "validation": {"color": VALIDATION, "linestyle": "-"},
+        "training": {"color": TRAINING, "linewidth": 0.6, "linestyle": "-"},
+        "minimum of J": {"color": "black", "marker": "s", "markersize": 3, "linestyle": "-"},
+        "stopped early": {"color": "black", "marker": "o", "markersize": 5, "linestyle": ":"},
+        "stopped early, λ = 0": {"color": "black", "linestyle": (0, (1, 3))},
+    }
+    handles = [loss.plot([], [], label=label, **look)[0] for label, look in looks.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
+    return figure

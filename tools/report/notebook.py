@@ -1,0 +1,104 @@
+"""Read and execute a notebook."""
+
+import os
+import signal
+from pathlib import Path
+from subprocess import DEVNULL
+from textwrap import shorten
+from typing import Any
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.utils import run_sync
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+from tqdm import tqdm
+
+from tools.report.exporters import ExportError
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Read a notebook.
+
+    Parameters
+    ----------
+    path : Path
+        The notebook file, of any nbformat version.
+
+    Returns
+    -------
+    NotebookNode
+        The notebook in nbformat 4.
+
+    Raises
+    ------
+    ExportError
+        If the file is not a notebook.
+    OSError
+        If it cannot be read.
+    """
+    text = path.read_bytes().decode(errors="replace")
+    try:
+        notebook: NotebookNode = nbformat.reads(text, as_version=4)
+        nbformat.validate(notebook)
+    # nbformat fails in many ways on a file that is something else.
+    except Exception as error:
+        raise ExportError(f"{path} is not a notebook: {shorten(str(error), 120)}") from error
+    return notebook
+
+
+def execute(notebook: NotebookNode, folder: Path, quiet: bool = True) -> None:
+    """Execute all code cells in place, in a fresh kernel of the running Python.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        The notebook; its outputs, and what it says about the language, are replaced. What goes to
+        stderr, progress bars and warnings, differs from run to run and is left out.
+    folder : Path
+        Working directory of the kernel, and the first place where it looks for modules.
+    quiet : bool, default=True
+        Whether not to show, while standard error is a terminal, which cell is being executed.
+
+    Raises
+    ------
+    ExportError
+        If a cell raises, or the kernel does not start or dies.
+    """
+    client: Any = NotebookClient(notebook, kernel_name="python3", shutdown_kernel="immediate")
+    client.coalesce_streams, client.record_timing = True, False
+    client.resources = {"metadata": {"path": str(folder)}}
+    manager = client.create_kernel_manager()
+    # With no folder to search in, python3 is the interpreter that runs this script.
+    manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
+    # By itself a kernel looks there after PYTHONPATH, which may name another clone.
+    places = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+    where = "before the first cell"
+    # Some terminals do not say how large they are. None: unless standard error is a terminal.
+    looks: Any = {"ncols": 60, "nrows": 20, "leave": False, "disable": quiet or None}
+    text = "cell {n_fmt} of {total_fmt}, {elapsed}"
+    bar = tqdm(total=len(notebook.cells), bar_format=text, mininterval=0, **looks)
+    try:
+        with bar, client.setup_kernel(env=environment, stdout=DEVNULL, stderr=DEVNULL):
+            for index, cell in enumerate(notebook.cells):
+                bar.update()
+                where = f"cell {index + 1} ({shorten(cell.source.partition(chr(10))[0], 60)})"
+                client.execute_cell(cell, index)
+                if "outputs" in cell:
+                    cell.outputs = [part for part in cell.outputs if part.get("name") != "stderr"]
+            reply = client.wait_for_reply(client.kc.kernel_info())
+            notebook.metadata["language_info"] = reply["content"]["language_info"]
+    except CellExecutionError as error:
+        raise ExportError(f"{where}: {shorten(f'{error.ename}: {error.evalue}', 400)}") from error
+    except RuntimeError as error:
+        raise ExportError(f"{where}: {shorten(str(error), 400)}") from error
+    except KeyboardInterrupt:
+        # Impatient users press it again; the kernel must still be ended.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
+    finally:
+        # An interrupt while the kernel starts leaves it running.
+        if manager.has_kernel:
+            run_sync(manager.shutdown_kernel)(now=True)
