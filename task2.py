@@ -137,15 +137,16 @@ def main(argv: list[str] | None = None) -> int:
     parser = task_parser(__doc__, learning_rate=LEARNING_RATE)
     parser.add_argument(
         "--digits",
-        nargs=2,
+        nargs="+",
         type=digit,
         default=DIGITS,
         metavar="DIGIT",
         help="the digits of target 1 and target 0, such as --digits 4 9 (default: 2 3)",
     )
     args = parser.parse_args(argv)
-    if args.digits[0] == args.digits[1]:
-        parser.error(f"argument --digits: {args.digits[0]} given twice; expected different digits")
+    if len(args.digits) != 2 or args.digits[0] == args.digits[1]:
+        given = " ".join(map(str, args.digits))
+        parser.error(f"argument --digits: {given} given; expected two different digits")
     check_outputs(args)
 
     trainers = make_trainers(

@@ -63,7 +63,7 @@ def non_negative_float(text: str) -> float:
 
 
 def digit(text: str) -> int:
-    """Read one of the two digits of ``--digits``."""
+    """Read an option that is one of two digits."""
     if not (len(text) == 1 and text in "0123456789"):
         expected = "expected two digits, such as --digits 4 9"
         raise argparse.ArgumentTypeError(f"{text!r} given; {expected}")
