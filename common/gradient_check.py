@@ -11,8 +11,8 @@ import numpy as np
 
 from common.arguments import Array, Floats, Measure
 
-# The truncation error of a central difference grows with ε², its rounding error with 1/ε. In float64,
-# with losses around 1, this ε keeps both small.
+# The truncation error of a central difference grows with ε², its rounding error with 1/ε. This ε
+# keeps both small in float64 for losses around 1.
 EPSILON = 1e-4
 TOLERANCE = 1e-6
 SMALLEST_SCALE = 0.01

@@ -29,8 +29,8 @@ TRAINING, VALIDATION = "#0072B2", "#D55E00"
 STEPS = "gradient steps"
 WIDTH, HEIGHT = 6.2, 3.55  # inches
 # Both marks of a run are grey: one dotted, one dashed.
-BEST_STEP = {"color": "0.45", "linestyle": (0, (1, 1.5))}
-EARLY_STOP = {"color": "0.2", "linestyle": (0, (6, 2)), "linewidth": 1}
+BEST_STEP: dict[str, Any] = {"color": "0.45", "linestyle": (0, (1, 1.5))}
+EARLY_STOP: dict[str, Any] = {"color": "0.2", "linestyle": (0, (6, 2)), "linewidth": 1}
 # The smallest λ with a colour of its own.
 SMALLEST_LAMBDA = 1e-4
 
@@ -142,8 +142,8 @@ def figure_run(trainer: BaseTrainer, quantity: str, ylim: tuple[float, float]) -
 
     summary = trainer.summary()
     limit_y(axes, ylim, (summary[f"train_{quantity}"], summary[f"val_{quantity}"]))
-    best_step = f"best step, {number(trainer.best_step, ',')}"
-    marks = [axes.axvline(trainer.best_step, label=best_step, **BEST_STEP)]
+    best_step = summary["best_step"]
+    marks = [axes.axvline(best_step, label=f"best step, {number(best_step, ',')}", **BEST_STEP)]
     if trainer.ended == "early stop":
         early_stop = f"early stop, step {number(trainer.stop_step, ',')}"
         marks.append(axes.axvline(trainer.stop_step, label=early_stop, **EARLY_STOP))

@@ -4,6 +4,7 @@ import argparse
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -129,7 +130,7 @@ def changed_settings(args: argparse.Namespace) -> str:
     """List the settings that are not the assignment's; an empty string if there are none."""
     changed = []
     for name in SETTINGS:
-        value = getattr(args, name, None)
+        value: Any = getattr(args, name, None)
         if not np.array_equal(value, args.parser.get_default(name)):
             text = " and ".join(map(str, np.atleast_1d(value)))
             changed.append(f"{name.replace('_', ' ')} {text}")

@@ -332,5 +332,5 @@ def test_losses_refuse_outputs_of_another_model(loss, shape, expected):
 
 @pytest.mark.parametrize("l2_reg_lambda", [-1, np.nan, np.inf])
 def test_softmax_model_refuses_a_senseless_penalty(l2_reg_lambda):
-    with pytest.raises(ValueError, match=r"l2_reg_lambda is .*; expected a number from 0 up"):
+    with pytest.raises(ValueError, match=r"l2_reg_lambda is .*; expected a non-negative number"):
         task3a.SoftmaxModel(l2_reg_lambda)
