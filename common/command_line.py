@@ -97,7 +97,7 @@ def run(main: Callable[[], int]) -> NoReturn:
     code = EXIT_ERROR
     try:
         code = main()
-        flush_output()
+        sys.stdout.flush()
     except BrokenPipeError:
         # The reader of the pipe, such as `head`, has closed it. Without this, Python would complain
         # when it exits.
@@ -110,16 +110,6 @@ def run(main: Callable[[], int]) -> NoReturn:
     except FileError as error:
         fail(str(error))
     sys.exit(code)
-
-
-def flush_output() -> None:
-    """Flush standard output; raise a `FileError` if, for example, its disk is full."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise FileError(error.errno, error.strerror, "standard output") from error
 
 
 def name_option(error: InputError) -> str:

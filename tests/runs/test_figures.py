@@ -377,26 +377,6 @@ def test_show_opens_each_figure_in_a_window(window_program):
     assert len(window_program) == 3
 
 
-@pytest.mark.parametrize(
-    ("value", "spec", "text"),
-    [
-        (-0.07, "+.2f", "−0.07"),
-        (0.5, "+.2f", "+0.50"),
-        (20000, ",", "20\u202f000"),
-        (1234567, ",", "1\u202f234\u202f567"),
-        (0.976, ".2%", "97.60\u202f%"),
-        (7.84e-9, ".1e", "7.8 × 10⁻⁹"),
-        (-1.25e12, ".2e", "−1.25 × 10¹²"),
-        (1038, "", "1038"),
-        (1038, ",", "1038"),
-        (9999.6, ",.0f", "10\u202f000"),
-        (float("nan"), ".0%", "–"),
-    ],
-)
-def test_numbers_are_set_as_in_print(value, spec, text):
-    assert number(value, spec) == text
-
-
 def test_each_lambda_has_a_colour_of_its_own_and_a_larger_one_is_lighter():
     red, green, blue = 0.299, 0.587, 0.114
     shades = [color_of(value) for value in (1e-4, 0.001, 0.01, 0.1, 1)]
