@@ -8,19 +8,8 @@ import numpy as np
 import mnist
 from common.arguments import Array, Floats, check_targets_and_outputs
 from common.command_line import digit, run
+from runs import script, training
 from runs.figures import Figures, figure_run, figure_val_accuracies
-from runs.script import (
-    Trainers,
-    check_outputs,
-    exit_code,
-    report_runs,
-    save_all_weights,
-    save_figures,
-    show_figures,
-    task_parser,
-    worth_keeping,
-)
-from runs.training import finish_step_on_ctrl_c, train_with_progress
 from task2a import DIGITS, BinaryModel, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
 from utils import BATCH_SIZE, PATIENCE, SEED, Data, load_binary_dataset
@@ -116,7 +105,7 @@ def make_trainers(data: Data, **settings: Any) -> dict[str, LogisticTrainer]:
     }
 
 
-def draw(trainers: Trainers) -> Figures:
+def draw(trainers: script.Trainers) -> Figures:
     """Draw the figures of task 2, by file name, as far as their runs have begun."""
     figures = {}
     not_shuffled = trainers.get("task2_not_shuffled")
@@ -134,7 +123,7 @@ def draw(trainers: Trainers) -> Figures:
 
 def main(argv: list[str] | None = None) -> int:
     """Run task 2 from the command line, see ``--help``, and return the exit code."""
-    parser = task_parser(__doc__, learning_rate=LEARNING_RATE)
+    parser = script.task_parser(__doc__, learning_rate=LEARNING_RATE)
     parser.add_argument(
         "--digits",
         nargs="+",
@@ -147,7 +136,7 @@ def main(argv: list[str] | None = None) -> int:
     if len(args.digits) != 2 or args.digits[0] == args.digits[1]:
         given = " ".join(map(str, args.digits))
         parser.error(f"argument --digits: {given} given; expected two different digits")
-    check_outputs(args)
+    script.check_outputs(args)
 
     trainers = make_trainers(
         load_data(args.digits, args.data_dir),
@@ -156,14 +145,14 @@ def main(argv: list[str] | None = None) -> int:
         patience=args.patience,
         seed=args.seed,
     )
-    with finish_step_on_ctrl_c() as interrupted:
-        train_with_progress(list(trainers.values()), args.epochs, interrupted, args.quiet)
-        trained = worth_keeping(trainers)
-        paths = save_all_weights(trained, args, model="logistic", classes=args.digits)
-        paths += save_figures(draw(trained), args)
-    report_runs(trained, paths, args)
-    show_figures(args)
-    return exit_code(trainers, interrupted())
+    with training.finish_step_on_ctrl_c() as interrupted:
+        training.train_with_progress(list(trainers.values()), args.epochs, interrupted, args.quiet)
+        trained = script.worth_keeping(trainers)
+        paths = script.save_all_weights(trained, args, model="logistic", classes=args.digits)
+        paths += script.save_figures(draw(trained), args)
+    script.report_runs(trained, paths, args)
+    script.show_figures(args)
+    return script.exit_code(trainers, interrupted())
 
 
 if __name__ == "__main__":

@@ -7,19 +7,8 @@ import numpy as np
 import mnist
 from common.arguments import Array, Floats, check_targets_and_outputs
 from common.command_line import non_negative_float, run
+from runs import script, training
 from runs.figures import Figures, figure_run
-from runs.script import (
-    Trainers,
-    check_outputs,
-    exit_code,
-    report_runs,
-    save_all_weights,
-    save_figures,
-    show_figures,
-    task_parser,
-    worth_keeping,
-)
-from runs.training import finish_step_on_ctrl_c, train_with_progress
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
 from trainer import BaseTrainer
@@ -111,7 +100,7 @@ def make_trainer(
     )
 
 
-def draw(trainers: Trainers) -> Figures:
+def draw(trainers: script.Trainers) -> Figures:
     """Draw the figures of task 3, by file name; none if the run has not begun."""
     figures = {}
     for trainer in trainers.values():
@@ -124,7 +113,7 @@ def draw(trainers: Trainers) -> Figures:
 
 def main(argv: list[str] | None = None) -> int:
     """Run task 3 from the command line, see ``--help``, and return the exit code."""
-    parser = task_parser(__doc__, learning_rate=LEARNING_RATE)
+    parser = script.task_parser(__doc__, learning_rate=LEARNING_RATE)
     parser.add_argument(
         "--l2",
         type=non_negative_float,
@@ -133,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
         help="weight of the L2 penalty (default: %(default)s)",
     )
     args = parser.parse_args(argv)
-    check_outputs(args)
+    script.check_outputs(args)
 
     trainer = make_trainer(
         load_data(args.data_dir),
@@ -144,14 +133,14 @@ def main(argv: list[str] | None = None) -> int:
         seed=args.seed,
     )
     trainers = {"task3_softmax": trainer}
-    with finish_step_on_ctrl_c() as interrupted:
-        train_with_progress([trainer], args.epochs, interrupted, args.quiet)
-        trained = worth_keeping(trainers)
-        paths = save_all_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
-        paths += save_figures(draw(trained), args)
-    report_runs(trained, paths, args)
-    show_figures(args)
-    return exit_code(trainers, interrupted())
+    with training.finish_step_on_ctrl_c() as interrupted:
+        training.train_with_progress([trainer], args.epochs, interrupted, args.quiet)
+        trained = script.worth_keeping(trainers)
+        paths = script.save_all_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
+        paths += script.save_figures(draw(trained), args)
+    script.report_runs(trained, paths, args)
+    script.show_figures(args)
+    return script.exit_code(trainers, interrupted())
 
 
 if __name__ == "__main__":

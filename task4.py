@@ -7,19 +7,8 @@ import numpy as np
 
 from common.arguments import Floats
 from common.command_line import non_negative_float, run
+from runs import script, training
 from runs.figures import Figures, figure_norms, figure_templates, figure_val_accuracies_by_lambda
-from runs.script import (
-    Trainers,
-    check_outputs,
-    exit_code,
-    report_runs,
-    save_all_weights,
-    save_figures,
-    show_figures,
-    task_parser,
-    worth_keeping,
-)
-from runs.training import finish_step_on_ctrl_c, train_with_progress
 from task3 import LEARNING_RATE, SoftmaxTrainer, load_data, make_trainer
 from task3a import NUM_CLASSES
 from utils import Data
@@ -48,7 +37,7 @@ def squared_norm(w: Floats) -> float:
     return float(np.sum(np.square(w, dtype=np.float64)))
 
 
-def draw(trainers: Trainers) -> Figures:
+def draw(trainers: script.Trainers) -> Figures:
     """Draw the figures of task 4, by file name, as far as their runs have begun."""
     runs = list(trainers.values())
     figures: dict[str, Any] = {}
@@ -72,7 +61,7 @@ def draw(trainers: Trainers) -> Figures:
 
 def main(argv: list[str] | None = None) -> int:
     """Run task 4 from the command line, see ``--help``, and return the exit code."""
-    parser = task_parser(__doc__, learning_rate=LEARNING_RATE)
+    parser = script.task_parser(__doc__, learning_rate=LEARNING_RATE)
     parser.add_argument(
         "--l2",
         type=non_negative_float,
@@ -82,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         help="weights of the L2 penalty; 0 is always added (default: 1 0.1 0.01 0.001)",
     )
     args = parser.parse_args(argv)
-    check_outputs(args)
+    script.check_outputs(args)
 
     trainers = make_trainers(
         load_data(args.data_dir),
@@ -92,14 +81,14 @@ def main(argv: list[str] | None = None) -> int:
         patience=args.patience,
         seed=args.seed,
     )
-    with finish_step_on_ctrl_c() as interrupted:
-        train_with_progress(list(trainers.values()), args.epochs, interrupted, args.quiet)
-        trained = worth_keeping(trainers)
-        paths = save_all_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
-        paths += save_figures(draw(trained), args)
-    report_runs(trained, paths, args)
-    show_figures(args)
-    return exit_code(trainers, interrupted())
+    with training.finish_step_on_ctrl_c() as interrupted:
+        training.train_with_progress(list(trainers.values()), args.epochs, interrupted, args.quiet)
+        trained = script.worth_keeping(trainers)
+        paths = script.save_all_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
+        paths += script.save_figures(draw(trained), args)
+    script.report_runs(trained, paths, args)
+    script.show_figures(args)
+    return script.exit_code(trainers, interrupted())
 
 
 if __name__ == "__main__":

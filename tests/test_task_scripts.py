@@ -25,7 +25,7 @@ import task4
 import utils
 from common import command_line
 from common.numbers import number
-from runs import weights
+from runs import training, weights
 from runs.script import save_figures, task_parser
 from task3a import SoftmaxModel
 
@@ -161,7 +161,7 @@ def test_a_script_without_options_trains_as_the_assignment_says(run_here, monkey
         started.update({trainer.name: trainer for trainer in trainers})
         started["epochs"] = num_epochs
 
-    monkeypatch.setattr(MODULES[script], "train_with_progress", note)
+    monkeypatch.setattr(training, "train_with_progress", note)
     run_here(script)
     assert started.pop("epochs") == 500
     assert list(started) == list(ASSIGNMENT[script])
