@@ -1,4 +1,4 @@
-"""Tasks 2b to 2e: the logistic model, digits 2 and 3; loss, accuracy, early stopping, shuffling."""
+"""Tasks 2b to 2e: train the logistic model on digits 2 and 3, without and with shuffling."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def accuracy(targets: Array, outputs: Floats) -> float:
 def calculate_accuracy(X: Floats, targets: Array, model: BinaryModel) -> float:
     """Compute the fraction of the samples X [N, 785] that the model classifies correctly.
 
-    The course's checks call this; the trainer calls `accuracy` with the outputs that it has.
+    Part of the starter code; the trainer calls `accuracy` with the outputs that it has.
     """
     return accuracy(targets, model.forward(X))
 
@@ -106,7 +106,7 @@ def make_trainers(data: Data, **settings: Any) -> dict[str, LogisticTrainer]:
 
 
 def draw(trainers: script.Trainers) -> Figures:
-    """Draw the figures of task 2, by file name, as far as their runs have begun."""
+    """Draw the figures of task 2, by file name, of those runs that have results."""
     figures = {}
     not_shuffled = trainers.get("task2_not_shuffled")
     if not_shuffled:

@@ -1,4 +1,4 @@
-"""Tasks 3b to 3d: the softmax model, all ten digits; loss, accuracy, overfitting."""
+"""Tasks 3b to 3d: train the softmax model on all ten digits."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from common.command_line import non_negative_float, run
 from runs import script, training
 from runs.figures import Figures, figure_run
 from task2a import pre_process_images
-from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
+from task3a import SoftmaxModel, cross_entropy_loss, one_hot_encode
 from trainer import BaseTrainer
 from utils import BATCH_SIZE, PATIENCE, SEED, Data, load_full_mnist
 
@@ -31,8 +31,8 @@ def accuracy(targets: Array, outputs: Floats) -> float:
     outputs : ndarray of shape (N, K), float
     """
     check_targets_and_outputs(targets, outputs)
-    # Like `numpy.argmax`, of several largest outputs the first one counts; but over a short last
-    # axis `numpy.argmax` takes ten times as long.
+    # Of several largest outputs the first one counts, as for `numpy.argmax`, which takes ten times
+    # as long over a short last axis.
     is_max = outputs == outputs.max(axis=-1, keepdims=True)
     if np.count_nonzero(is_max) > len(outputs):
         is_max &= np.cumsum(is_max, axis=-1) == 1
@@ -42,7 +42,7 @@ def accuracy(targets: Array, outputs: Floats) -> float:
 def calculate_accuracy(X: Floats, targets: Array, model: SoftmaxModel) -> float:
     """Compute the fraction of the samples X [N, 785] that the model classifies correctly.
 
-    The course's checks call this; the trainer calls `accuracy` with the outputs that it has.
+    Part of the starter code; the trainer calls `accuracy` with the outputs that it has.
     """
     return accuracy(targets, model.forward(X))
 
@@ -65,9 +65,9 @@ def load_data(data_dir: str | Path = mnist.DATA_DIR) -> Data:
     X_train, Y_train, X_val, Y_val = load_full_mnist(data_dir)
     return (
         pre_process_images(X_train),
-        one_hot_encode(Y_train, NUM_CLASSES),
+        one_hot_encode(Y_train, mnist.NUM_CLASSES),
         pre_process_images(X_val),
-        one_hot_encode(Y_val, NUM_CLASSES),
+        one_hot_encode(Y_val, mnist.NUM_CLASSES),
     )
 
 
@@ -101,14 +101,14 @@ def make_trainer(
 
 
 def draw(trainers: script.Trainers) -> Figures:
-    """Draw the figures of task 3, by file name; none if the run has not begun."""
-    figures = {}
-    for trainer in trainers.values():
-        figures["task3b_softmax_train_loss.png"] = figure_run(trainer, "loss", LOSS_LIMITS)
-        figures["task3c_softmax_train_accuracy.png"] = figure_run(
-            trainer, "accuracy", ACCURACY_LIMITS
-        )
-    return figures
+    """Draw the figures of task 3, by file name; none if the run has no results."""
+    trainer = trainers.get("task3_softmax")
+    if trainer is None:
+        return {}
+    return {
+        "task3b_softmax_train_loss.png": figure_run(trainer, "loss", LOSS_LIMITS),
+        "task3c_softmax_train_accuracy.png": figure_run(trainer, "accuracy", ACCURACY_LIMITS),
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -136,7 +136,9 @@ def main(argv: list[str] | None = None) -> int:
     with training.finish_step_on_ctrl_c() as interrupted:
         training.train_with_progress([trainer], args.epochs, interrupted, args.quiet)
         trained = script.worth_keeping(trainers)
-        paths = script.save_all_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
+        paths = script.save_all_weights(
+            trained, args, model="softmax", classes=range(mnist.NUM_CLASSES)
+        )
         paths += script.save_figures(draw(trained), args)
     script.report_runs(trained, paths, args)
     script.show_figures(args)

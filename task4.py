@@ -1,16 +1,16 @@
-"""Tasks 4b to 4e: what an L2 penalty does to the weights and the accuracy of the softmax model."""
+"""Tasks 4b to 4e: train the softmax model with different weights of the L2 penalty."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+import mnist
 from common.arguments import Floats
 from common.command_line import non_negative_float, run
 from runs import script, training
 from runs.figures import Figures, figure_norms, figure_templates, figure_val_accuracies_by_lambda
 from task3 import LEARNING_RATE, SoftmaxTrainer, load_data, make_trainer
-from task3a import NUM_CLASSES
 from utils import Data
 
 # The settings of task 4 besides those of task 3.
@@ -38,7 +38,7 @@ def squared_norm(w: Floats) -> float:
 
 
 def draw(trainers: script.Trainers) -> Figures:
-    """Draw the figures of task 4, by file name, as far as their runs have begun."""
+    """Draw the figures of task 4, by file name, of those runs that have results."""
     runs = list(trainers.values())
     figures: dict[str, Any] = {}
     if not runs:
@@ -52,7 +52,8 @@ def draw(trainers: script.Trainers) -> Figures:
     penalised = [trainer for trainer in runs if trainer.model.l2_reg_lambda > 0]
     if penalised:
         figures["task4c_l2_reg_accuracy.png"] = figure_val_accuracies_by_lambda(
-            penalised[::-1], ACCURACY_LIMITS
+            penalised[::-1],
+            ACCURACY_LIMITS,  # in the assignment's order, from the largest λ
         )
         norms = {trainer.model.l2_reg_lambda: squared_norm(trainer.model.w) for trainer in runs}
         figures["task4e_l2_reg_norms.png"] = figure_norms(norms, runs)
@@ -84,7 +85,9 @@ def main(argv: list[str] | None = None) -> int:
     with training.finish_step_on_ctrl_c() as interrupted:
         training.train_with_progress(list(trainers.values()), args.epochs, interrupted, args.quiet)
         trained = script.worth_keeping(trainers)
-        paths = script.save_all_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
+        paths = script.save_all_weights(
+            trained, args, model="softmax", classes=range(mnist.NUM_CLASSES)
+        )
         paths += script.save_figures(draw(trained), args)
     script.report_runs(trained, paths, args)
     script.show_figures(args)

@@ -34,7 +34,7 @@ def check_gradient(
     loss : callable
         ``loss(Y, outputs)`` gives C(w).
     l2_reg_lambda : float, default=0
-        The λ of J(w) = C(w) + λ Σ w², the cost whose gradient `model.backward` claims to be.
+        The λ of J(w) = C(w) + λ Σ w², the cost that `model.backward` differentiates.
 
     Returns
     -------
@@ -68,15 +68,18 @@ def check_gradient(
     if off.any():
         # Not the largest relative error: that is often one of a gradient next to zero.
         worst = np.unravel_index(np.argmax(difference), w.shape)
-        hint = "all of them are in the last row of w, the bias"
         if off[:-1].any():
             hint = explain(grad, approximation, w, l2_reg_lambda, len(X))
-        raise AssertionError(
+        else:
+            hint = "all of them are in the last row of w, the bias"
+        message = (
             f"{off.sum()} of {w.size} weights {'is' if off.sum() == 1 else 'are'} off, most of all"
             f" w{[int(i) for i in worst]}: backward gives {grad[worst]:.6g}, central differences"
             f" give {approximation[worst]:.6g}; the difference is {difference[worst]:.3g}"
-            + (hint and f"; {hint}")
         )
+        if hint:
+            message += f"; {hint}"
+        raise AssertionError(message)
     return float((difference / scale).max())
 
 

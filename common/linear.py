@@ -6,10 +6,10 @@ stack of M of them of shape (M, D, K), and then return M results.
 
 Three ideas make them fast.
 
-*Classes first in memory.* Weights and logits have the shapes (D, K) and (N, K), but in memory they
-are (K, D) and (K, N): each class is one contiguous row. A maximum or sum over the classes,
+*Classes first in memory.* Logits and gradients have the shapes (N, K) and (D, K), but are stored as
+(K, N) and (K, D): each class is one contiguous row. A maximum or sum over the classes,
 ``axis=-1``, then works on whole rows, which is many times faster than on K = 10 neighbours. The
-trainer lays out targets in the same way. Arrays of another layout give the same numbers.
+trainer stores targets in the same way. Arrays of another layout give the same numbers.
 
 *Small products in slices.* OpenBLAS spreads a large product over threads, which wait for each
 other; below 2¹⁸ multiplications it does not. On an idle machine slices of that size gain a tenth.
@@ -30,7 +30,8 @@ import numpy as np
 
 from common.arguments import Array, Floats, Measure, check_matrix
 
-# In multiplications: what OpenBLAS computes on one thread, and up to where slices are worth it.
+# Sizes in multiplications: up to the first, OpenBLAS uses one thread; above the second, slices no
+# longer pay.
 SMALL_PRODUCT = 2**18
 LARGE_PRODUCT = 2**21
 # Thinner slices cost more than they save.
@@ -98,9 +99,15 @@ def product(A: Floats, B: Floats) -> Floats:
     columns = columns_of_slice(N, K * D)
     if columns == N:
         return A @ B
+    sliced = N // columns * columns
     result = np.empty((*stack, K, N), dtype=np.result_type(A, B))
-    slices = cut_columns(result, columns)
-    np.matmul(A[..., np.newaxis, :, :], cut_columns(B, columns), out=slices)
+    np.matmul(
+        A[..., np.newaxis, :, :],
+        cut_columns(B[:, :sliced], columns),
+        out=cut_columns(result[..., :sliced], columns),
+    )
+    if sliced < N:  # the columns that do not fill a slice
+        np.matmul(A, B[:, sliced:], out=result[..., sliced:])
     return result
 
 
@@ -122,11 +129,14 @@ def columns_of_slice(N: int, multiplications_in_column: int) -> int:
     Returns
     -------
     int
-        The largest divisor of N that makes a small product; N if slices would be too thin.
+        The largest divisor of N that makes a small product, or as many as possible if N has no such
+        divisor; N if slices would be too thin.
     """
     most = min(N, SMALL_PRODUCT // multiplications_in_column)
-    columns = max((width for width in range(1, most + 1) if N % width == 0), default=N)
-    return columns if columns >= min(N, FEWEST_COLUMNS) else N
+    if most < min(N, FEWEST_COLUMNS):
+        return N
+    divisors = [width for width in range(FEWEST_COLUMNS, most + 1) if N % width == 0]
+    return max(divisors, default=most)
 
 
 def evaluate(
@@ -140,7 +150,8 @@ def evaluate(
     Parameters
     ----------
     model : BinaryModel or SoftmaxModel
-        It is not changed.
+        It is not changed. Its `forward` gets a stack of weights (M, D, K), and returns outputs of
+        shape (M, N, K).
     weights : mapping of step to ndarray of shape (D, K), float
     X : ndarray of shape (N, D), float
     Y : ndarray of shape (N, K)

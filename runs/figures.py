@@ -1,7 +1,7 @@
 """Figures of runs. Their style is in `style.mplstyle`.
 
-No figure is one of pyplot's, so the user's own backend, settings and current axes stay as they are;
-``plt.figure(figure)`` hands one over.
+Figures are not registered with pyplot, so the user's own backend, settings and current axes stay as
+they are; ``plt.figure(figure)`` registers one.
 """
 
 import contextlib
@@ -64,18 +64,18 @@ def color_of(l2_reg_lambda: float) -> tuple[float, ...] | str:
 
 
 def label_point(
-    axes: Axes, x: float, y: float, text: str, color: Any = "0.15", points: float = -1
+    axes: Axes, x: float, y: float, text: str, color: Any = "0.15", offset: float = -1
 ) -> None:
-    """Write text to the right of a point, this many points above it or, if negative, below it."""
+    """Write text to the right of a point; the vertical offset is in typographic points."""
     alignment = "center"
-    if points > 0:
+    if offset > 0:
         alignment = "bottom"
-    if points < 0:
+    if offset < 0:
         alignment = "top"
     axes.annotate(
         text,
         (x, y),
-        xytext=(4, points),
+        xytext=(4, offset),
         textcoords="offset points",
         verticalalignment=alignment,
         color=color,
@@ -275,7 +275,7 @@ def figure_norms(norms: Mapping[float, float], trainers: Iterable[BaseTrainer]) 
             color=color_of(l2_reg_lambda),
             markeredgecolor="black",
         )
-        label_point(axes, l2_reg_lambda, norm, number(norm, ".3g"), points=4)
+        label_point(axes, l2_reg_lambda, norm, number(norm, ".3g"), offset=4)
     if 0 in norms:
         axes.axhline(norms[0], color=color_of(0), linestyle=(0, (1, 3)), linewidth=1)
         axes.annotate(

@@ -31,9 +31,10 @@ from utils import BATCH_SIZE, EPOCHS, PATIENCE, SEED
 
 Trainers = Mapping[str, BaseTrainer]  # by the names of their weights files
 
-# Tables and figures name those that are not the assignment's.
+# Tables and figures list those that differ from the assignment's.
 SETTINGS = (
     "digits",
+    "l2",
     "data_dir",
     "seed",
     "epochs",
@@ -59,7 +60,7 @@ def task_parser(description: str | None, learning_rate: float) -> Parser:
     parser.set_defaults(parser=parser)
     parser.add_argument(
         "--data-dir",
-        type=Path,
+        type=lambda text: Path(text).resolve(),
         default=mnist.DATA_DIR,
         help="directory with the four IDX files (default: %(default)s)",
     )
@@ -67,7 +68,7 @@ def task_parser(description: str | None, learning_rate: float) -> Parser:
         "--seed",
         type=non_negative_int,
         default=SEED,
-        help="random seed, of the order of the samples (default: %(default)s)",
+        help="random seed for shuffling the samples (default: %(default)s)",
     )
     parser.add_argument(
         "--epochs",
@@ -111,7 +112,7 @@ def task_parser(description: str | None, learning_rate: float) -> Parser:
 
 
 def check_outputs(args: argparse.Namespace) -> None:
-    """Check before the training that its results can be written and shown.
+    """Check before training that the results can be saved and shown.
 
     Raises
     ------
@@ -138,7 +139,7 @@ def changed_settings(args: argparse.Namespace) -> str:
 
 
 def worth_keeping(trainers: Trainers) -> Trainers:
-    """Select the runs that have begun; for the others, an older file is better."""
+    """Select the runs that have begun; the others would replace an older, better file."""
     return {name: trainer for name, trainer in trainers.items() if has_begun(trainer)}
 
 
@@ -155,14 +156,13 @@ def save_all_weights(
     classes : sequence of int
         The digit of each output; for the logistic model those of target 1 and of target 0.
     """
-    is_mnist = args.data_dir.resolve() == mnist.DATA_DIR.resolve()
     paths = []
     for name, trainer in trainers.items():
         settings = {
             "model": model,
             "classes": list(classes),
             "l2_reg_lambda": float(getattr(trainer.model, "l2_reg_lambda", 0)),
-            "data": "MNIST" if is_mnist else str(args.data_dir),
+            "data": "MNIST" if args.data_dir == mnist.DATA_DIR else str(args.data_dir),
             "epochs": args.epochs,
             "learning_rate": args.learning_rate,
             "batch_size": args.batch_size,

@@ -38,10 +38,10 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     minimum = curve.index[curve == curve.min()][0]
     for losses, color, name in ((train, TRAINING, "training"), (val, VALIDATION, "validation")):
         axes.plot(losses.index, losses, "-", color=color)
-        label_point(axes, losses.index[-1], losses.iloc[-1], name, color, points=3)
+        label_point(axes, losses.index[-1], losses.iloc[-1], name, color, offset=3)
     for what, step, look in (("minimum", minimum, "kv"), ("kept", best_step, "ko")):
         axes.plot(step, curve[step], look)
-        label_point(axes, step, curve[step], f"{what}, step {number(step, ',')}", points=6)
+        label_point(axes, step, curve[step], f"{what}, step {number(step, ',')}", offset=6)
     axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
     # The steep start would take all of the height.
     both = pd.concat([train.loc[stop_step / 4 :], val.loc[stop_step / 4 :]])
