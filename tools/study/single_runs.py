@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from common.arguments import Floats
 from mnist import IMAGE_SHAPE
 from trainer import BaseTrainer
-from utils import Data
+from utils import Data, batch_loader
 
 VALIDATIONS_TO_AVERAGE = 25
 # In its first epochs an accuracy rises by far more than it fluctuates.
@@ -21,7 +22,7 @@ LAST_EPOCH = 9
 TREND_DEGREE = 2
 
 
-def history_of(trainer: BaseTrainer) -> pd.DataFrame:
+def validation_history(trainer: BaseTrainer) -> pd.DataFrame:
     """Give losses and accuracies of a run at its validations.
 
     Returns
@@ -168,7 +169,7 @@ def of_target(data: Data, target: int) -> Data:
     return X, Y, X_val[chosen], Y_val[chosen]
 
 
-def reordered(data: Data, order: NDArray) -> Data:
+def reorder(data: Data, order: NDArray) -> Data:
     """Put the training images in another order."""
     X, Y, X_val, Y_val = data
     return X[order], Y[order], X_val, Y_val
@@ -178,7 +179,7 @@ def exchanged(data: Data, here: NDArray, there: NDArray) -> Data:
     """Let training images exchange their places in the file: each of `here` with one of `there`."""
     order = np.arange(len(data[0]))
     order[here], order[there] = there, here
-    return reordered(data, order)
+    return reorder(data, order)
 
 
 def dip_experiments(
@@ -234,8 +235,17 @@ def train_up_to(trainer: BaseTrainer, step: int) -> None:
         A fresh one. Its model has the weights after this step then.
     step : int >= 0
     """
-    batches = trainer.batches(step // trainer.batches_per_epoch + 1)
-    for batch in itertools.islice(batches, step + 1):
+    epochs = (
+        batch_loader(
+            trainer.X_train,
+            trainer.Y_train,
+            trainer.batch_size,
+            trainer.shuffle_dataset,
+            rng=trainer.rng,
+        )
+        for _ in itertools.count()
+    )
+    for batch in itertools.islice(itertools.chain.from_iterable(epochs), step + 1):
         trainer.train_step(*batch)
 
 
@@ -287,20 +297,28 @@ def roughness(images: Floats) -> float:
     return float(np.mean(np.square(np.concatenate(neighbours))) / (2 * variance))
 
 
-def share_of_class(errors: Floats, Y: NDArray) -> float:
-    """Measure how much of the errors is the mean error of their class.
+def mean_correlation(templates: Floats) -> float:
+    """Compare the templates of several models, class by class.
 
     Parameters
     ----------
-    errors : ndarray of shape (N, K), float
-        Such as yⁿ - ŷⁿ.
-    Y : ndarray of shape (N, K), one-hot
+    templates : ndarray of shape (M, K, 784), float
 
     Returns
     -------
-    float, 0 to 1
-        The sum of the squares of the mean errors over that of the errors: 1 if samples of a class
-        have the same error, whatever they look like.
+    float, -1 to 1
+        The correlation over the pixels, as a mean over the pairs of models and the classes.
     """
-    of_class = Y.T @ errors / np.sum(Y, axis=0)[:, np.newaxis]
-    return float(np.sum(np.square(Y @ of_class)) / np.sum(np.square(errors)))
+    M = len(templates)
+    by_class = [
+        np.corrcoef(images)[np.triu_indices(M, 1)] for images in np.swapaxes(templates, 0, 1)
+    ]
+    return float(np.mean(by_class))
+
+
+def fine_detail(templates: Floats) -> Floats:
+    """Subtract from each pixel of images [..., 784] the mean of the 3×3 pixels around it."""
+    images = templates.reshape(*templates.shape[:-1], *IMAGE_SHAPE)
+    return (images - scipy.ndimage.uniform_filter(images, 3, axes=(-2, -1))).reshape(
+        templates.shape
+    )
