@@ -44,7 +44,7 @@ def validation_history(trainer: BaseTrainer) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("step")
 
 
-def smooth(losses: pd.Series) -> pd.Series:
+def running_median(losses: pd.Series) -> pd.Series:
     """Compute the median of 25 validations around each one, of fewer at both ends.
 
     The lowest single value of two thousand is a matter of luck, and a mean would feel the spikes of
@@ -162,8 +162,8 @@ def mean_after_each_batch(trainer: BaseTrainer, num_epochs: int) -> NDArray[np.f
     return accuracies.reshape(num_epochs, -1)[FIRST_EPOCH:].mean(axis=0)
 
 
-def of_target(data: Data, target: int) -> Data:
-    """Leave of the validation images those of one target."""
+def validate_on(data: Data, target: int) -> Data:
+    """Keep only the validation images of one target."""
     X, Y, X_val, Y_val = data
     chosen = Y_val[:, 0] == target
     return X, Y, X_val[chosen], Y_val[chosen]
@@ -175,7 +175,7 @@ def reorder(data: Data, order: NDArray) -> Data:
     return X[order], Y[order], X_val, Y_val
 
 
-def exchanged(data: Data, here: NDArray, there: NDArray) -> Data:
+def exchange(data: Data, here: NDArray, there: NDArray) -> Data:
     """Let training images exchange their places in the file: each of `here` with one of `there`."""
     order = np.arange(len(data[0]))
     order[here], order[there] = there, here
@@ -185,7 +185,7 @@ def exchanged(data: Data, here: NDArray, there: NDArray) -> Data:
 def dip_experiments(
     data: Data, w: Floats, batch: int, other: int, count: int, batch_size: int
 ) -> dict[str, Data]:
-    """Move images in or out of the batch after which the accuracy dips.
+    """Take away, one by one, what makes the accuracy dip after a batch.
 
     Parameters
     ----------
@@ -204,7 +204,9 @@ def dip_experiments(
     dict of str to Data
         "file", as it is; "moved", with the hardest images of the batch, all of one digit, exchanged
         with the easiest of that digit in the other batch; "spread", with each of them exchanged
-        with the easiest of its digit in another batch. All keep the shares of the digits.
+        with the easiest of its digit in another batch; "centred", in the order of the file, with
+        the mean of the training images subtracted from all pixels. All keep the shares of the
+        digits.
     """
     X, Y = data[0], data[1][:, 0]
     loss = np.logaddexp(0, (1 - 2 * Y) * (X @ w)[:, 0])
@@ -217,9 +219,17 @@ def dip_experiments(
     spread = np.array(easiest[:: max(1, len(easiest) // count)][:count])
     return {
         "file": data,
-        "moved": exchanged(data, hard, same_digit[batches == other][:count]),
-        "spread": exchanged(data, hard, spread),
+        "moved": exchange(data, hard, same_digit[batches == other][:count]),
+        "spread": exchange(data, hard, spread),
+        "centred": centre_pixels(data),
     }
+
+
+def centre_pixels(data: Data) -> Data:
+    """Subtract the mean of the training images from all pixels, and leave the column of ones."""
+    X, Y, X_val, Y_val = data
+    mean = np.append(X[:, :-1].mean(axis=0), 0).astype(X.dtype)
+    return X - mean, Y, X_val - mean, Y_val
 
 
 # --- templates: the softmax weights of each class as an image (task 4b) -------------------------

@@ -176,7 +176,7 @@ def compute(task: Task, expected_fingerprint: str) -> Result:
         trainer.train(task.epochs)
         if task.kind == "continued":
             history = validation_history(trainer).reset_index()
-            return {name: column.to_numpy() for name, column in history.items()}
+            return {str(name): column.to_numpy() for name, column in history.items()}
         result: Result = {"stop_step": trainer.stop_step, "best_step": trainer.best_step}
         if model == "logistic":
             result |= fluctuations(trainer.val_history["accuracy"], trainer.batches_per_epoch)
@@ -270,7 +270,8 @@ def tasks_of_study(seeds: int, epochs: int) -> list[Task]:
         for seed in range(min(seeds, LONG_SEEDS))
     ]
     tasks += [
-        Task("few images", name, 0, block, min(epochs, FEW_IMAGES_EPOCHS))
+        # An epoch has a tenth of the steps.
+        Task("few images", name, 0, block, min(10 * epochs, FEW_IMAGES_EPOCHS))
         for name in LAMBDA_OF
         for block in FEW_IMAGES_BLOCKS
     ]
