@@ -471,7 +471,10 @@ def test_training_works_in_a_thread(small_binary_data):
         ({"patience": 0}, "patience is 0; expected a positive integer"),
         ({"X_train": np.zeros((NUM_TRAIN, 784))}, r"X_train is float64 of shape \(1500, 784\)"),
         ({"X_train": np.zeros((NUM_TRAIN, 785), np.uint8)}, "X_train is uint8"),
-        ({"X_val": np.full((NUM_VAL, 785), np.nan)}, "X_val contains NaN or infinity; expected finite numbers"),
+        (
+            {"X_val": np.full((NUM_VAL, 785), np.nan)},
+            "X_val contains NaN or infinity; expected finite numbers",
+        ),
         ({"X_val": np.full((NUM_VAL, 785), np.inf)}, "X_val contains NaN or infinity"),
         ({"Y_train": np.zeros(NUM_TRAIN)}, r"Y_train is float64 of shape \(1500,\)"),
         ({"Y_train": np.zeros((NUM_TRAIN, 10), complex)}, "Y_train is complex128"),

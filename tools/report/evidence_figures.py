@@ -1,12 +1,10 @@
-"""Figures of the stored evidence and of dips, for the report."""
+"""Figures of the stored evidence, for the report."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from common.numbers import number
 from runs.figures import (
@@ -15,10 +13,9 @@ from runs.figures import (
     WIDTH,
     house_style,
     label_point,
-    legend_above,
     new_figure,
 )
-from tools.study.single_runs import VALIDATIONS_TO_AVERAGE, smooth
+from tools.study.single_runs import VALIDATIONS_TO_AVERAGE, running_median
 
 
 @house_style()
@@ -34,7 +31,7 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     """
     figure, axes = new_figure("cross-entropy loss", height=2.1)
     train = history.train_loss.rolling(VALIDATIONS_TO_AVERAGE, center=True, min_periods=1).mean()
-    val, curve = history.val_loss, smooth(history.val_loss)
+    val, curve = history.val_loss, running_median(history.val_loss)
     minimum = curve.index[curve == curve.min()][0]
     for losses, color, name in ((train, TRAINING, "training"), (val, VALIDATION, "validation")):
         axes.plot(losses.index, losses, "-", color=color)
@@ -54,29 +51,13 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
 
 
 @house_style()
-def figure_after_batches(profiles: Mapping[str, NDArray]) -> Figure:
-    """Draw the validation accuracy after each batch of an epoch.
-
-    Parameters
-    ----------
-    profiles : mapping of str to ndarray of shape (batches_per_epoch,)
-        Means over the epochs, by the names of the runs.
-    """
-    figure, axes = new_figure("validation accuracy", xlabel="batch of the epoch", height=2.2)
-    for position, (name, profile) in enumerate(profiles.items(), start=1):
-        axes.plot(profile, f"C{position}{' os^'[position]}-", markersize=4, label=name)
-    legend_above(figure)
-    return figure
-
-
-@house_style()
 def figure_over_lambda(early: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     """Draw accuracies and losses against λ, of early-stopped models and at the minimum of J.
 
     Parameters
     ----------
     early, optima : pandas.DataFrame
-        As `evidence.early_stopped` and `evidence.optima` give them.
+        As `evidence.means_by_lambda` and `evidence.optima` give them.
 
     Returns
     -------

@@ -1,10 +1,8 @@
 """The tables of the report: of the runs that it makes, and of the stored evidence."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -12,10 +10,18 @@ from common.arguments import Floats
 from common.numbers import number
 from task4 import squared_norm
 from tools.study import evidence, single_runs, statistics
-from tools.study.tasks import LAMBDA_OF, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED
+from tools.study.tasks import (
+    EARLY_STEP,
+    FEW_IMAGES,
+    LAMBDA_OF,
+    LONG_EPOCHS,
+    PENALISED,
+    SHUFFLED,
+    UNPENALISED,
+    UNSHUFFLED,
+)
 from trainer import BaseTrainer
 
-DEEP_DIP = 0.01
 ACCURACIES = ("train_accuracy", "val_accuracy")
 # What readers call a quantity. The last word says how its numbers are written (`format_cell`).
 HEADINGS = {
@@ -24,12 +30,11 @@ HEADINGS = {
     "train_accuracy": "training accuracy",
     "val_accuracy": "validation accuracy",
     "held_out_accuracy": "held-out accuracy",
-    "gap": "gap, points",
+    "gap": "accuracy gap, points",
+    "loss_gap": "loss gap",
     "norm": "‖w‖²",
-    "stop_step": "last step",
-    "periodicity": "share that repeats",
-    "mean_change": "mean change of the accuracy",
-    "deepest_dip": "deepest dip of the accuracy",
+    "periodicity": "part of the fluctuation that repeats in every epoch",
+    "deepest_dip": "deepest dip",
 }
 
 
@@ -43,11 +48,15 @@ def tabulate(title: str, rows: Mapping | pd.DataFrame, *columns: str) -> pd.Data
     rows : mapping of str to mapping of str to number or str
         By the names of the rows.
     *columns : str
-        Which quantities, if not all. They get their `HEADINGS`. The "gap" is computed here.
+        Which quantities, if not all. They get their `HEADINGS`. The "gap" between the accuracies,
+        training minus validation, and the "loss_gap", the other way round, are computed here.
     """
     frame = pd.DataFrame.from_dict(dict(rows), orient="index")
     if "gap" in columns:
-        frame["gap"] = 100 * (frame.train_accuracy - frame.val_accuracy)
+        gaps = 100 * (frame.train_accuracy - frame.val_accuracy)
+        frame["gap"] = [number(gap, "+.1f") for gap in gaps]
+    if "loss_gap" in columns:
+        frame["loss_gap"] = [number(gap, "+.4f") for gap in frame.val_loss - frame.train_loss]
     chosen = frame[list(columns or frame)].rename(columns=HEADINGS)
     return chosen.rename_axis(title).reset_index()
 
@@ -61,7 +70,7 @@ def settings(
     ----------
     trainers : mapping of str to BaseTrainer
     digits : pair of int
-        What the model with a single output tells apart: target 1 and target 0.
+        What the model with a single output distinguishes: target 1 and target 0.
     num_epochs : int
         The most.
     """
@@ -69,7 +78,7 @@ def settings(
     tasks = {1: f"{one} (target 1) or {zero} (target 0)", 10: "ten digits"}
     columns = {
         heading: {
-            "tells apart": tasks[trainer.model.w.shape[1]],
+            "distinguishes": tasks[trainer.model.w.shape[1]],
             "order of the images": "shuffled" if trainer.shuffle_dataset else "that of the file",
             "pixels": "[0, 255] → [−1, 1]",
             "training images": number(len(trainer.X_train), ","),
@@ -93,36 +102,8 @@ def gradient_checks(checks: Iterable[tuple[str, int, float]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["gradient of", "weights", "largest relative difference"])
 
 
-def kept_and_last(trainer: BaseTrainer) -> pd.DataFrame:
-    """Tabulate the validations at the step that was kept and at the end of a run."""
-    losses, length = trainer.val_history["loss"], trainer.batches_per_epoch
-    steps = {"the lowest loss": min(losses, key=losses.__getitem__), trainer.ended: max(losses)}
-    rows = [(name, step, step // length, losses[step]) for name, step in steps.items()]
-    return pd.DataFrame(rows, columns=["validation", "step", "epoch", "validation loss"])
-
-
-def deep_dips(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
-    """Tabulate the dips of the validation accuracy of more than a point, from epoch 3 on."""
-    rows = {}
-    for trainer in trainers:
-        depths = single_runs.dip_depths(trainer.val_history["accuracy"])
-        later = depths.loc[single_runs.FIRST_EPOCH * trainer.batches_per_epoch :]
-        steps = later.index[later > DEEP_DIP]
-        rows[trainer.name] = {
-            "number": len(steps),
-            "steps between them": listed(np.diff(steps)),
-            "right after batch": listed(steps % trainer.batches_per_epoch),
-        }
-    return tabulate("dips of more than a point", rows)
-
-
-def listed(values: Iterable[int]) -> str:
-    """Write different numbers one after the other; a dash if there are none."""
-    return ", ".join(map(str, sorted(set(values)))) or "–"
-
-
-def around_batch(profiles: Mapping[str, NDArray], batch: int) -> pd.DataFrame:
-    """Tabulate accuracies right before and right after a batch of the epoch.
+def accuracies_around_batch(profiles: Mapping[str, NDArray], batch: int) -> pd.DataFrame:
+    """Tabulate accuracies right before and right after a batch of the epoch, and after the next.
 
     Parameters
     ----------
@@ -130,119 +111,186 @@ def around_batch(profiles: Mapping[str, NDArray], batch: int) -> pd.DataFrame:
         Validation accuracies after each batch, by the images they are of.
     batch : int > 0
     """
-    both = pd.DataFrame(profiles).loc[[batch - 1, batch]]
-    return tabulate("validation images", both.rename("after batch {}, accuracy".format))
+    moments = {
+        batch - 1: f"right before batch {batch}, accuracy",
+        batch: f"right after batch {batch}, accuracy",
+        batch + 1: f"after batch {batch + 1}, accuracy",
+    }
+    accuracies = pd.DataFrame(profiles).loc[list(moments)]
+    return tabulate("validation images", accuracies.rename(moments))
 
 
-def depths(profiles: Mapping[str, NDArray], batches: Sequence[int]) -> pd.DataFrame:
+def dips_after_batches(profiles: Mapping[str, NDArray], batches: Sequence[int]) -> pd.DataFrame:
     """Tabulate how far the accuracy after some batches lies from the median of all batches."""
     accuracies = pd.DataFrame(profiles)
     points = 100 * (accuracies - accuracies.median())
     rows = points.loc[list(batches)].rename("after batch {}, points".format)
     rows.loc["lowest, points"] = points.min()
-    return tabulate("order of the training images", rows)
+    return tabulate("training images", rows)
 
 
-def halves(trainer: BaseTrainer) -> pd.DataFrame:
-    """Tabulate a run at half time and at its end: means of the ten validations before."""
-    history = single_runs.history_of(trainer)
+def half_way_and_end(trainer: BaseTrainer) -> pd.DataFrame:
+    """Tabulate a run half-way and at its end: means of the ten validations before."""
+    history = single_runs.validation_history(trainer)
     middle = min(history.index, key=lambda step: abs(step - trainer.stop_step / 2))
-    steps = {"half time": middle, "its end": trainer.stop_step}
-    means = {step: history.loc[:step].tail(10).mean() for step in steps.values()}
-    rows = {name: {"step": step, **means[step]} for name, step in steps.items()}
-    return tabulate("the run at", rows, "step", *ACCURACIES, "gap", "val_loss")
+    means = {
+        f"half-way, step {number(middle, ',')}": history.loc[:middle].tail(10).mean(),
+        f"end, step {number(trainer.stop_step, ',')}": history.tail(10).mean(),
+    }
+    columns = (*ACCURACIES, "gap", "train_loss", "val_loss", "loss_gap")
+    return tabulate("means of ten validations", pd.DataFrame(means), *columns)
 
 
-def template_measures(
-    weights: Mapping[str, Floats], errors: Mapping[str, Floats], X: Floats, Y: Floats
-) -> pd.DataFrame:
-    """Tabulate how templates look, and how much of the errors is the mean error of their class.
+def template_correlations(weights: Mapping[str, Floats], X: Floats, Y: Floats) -> pd.DataFrame:
+    """Tabulate how much templates look like *mean image of the digit minus mean of all images*.
 
     Parameters
     ----------
     weights : mapping of str to ndarray of shape (785, K)
-    errors : mapping of str to ndarray of shape (N, K)
-        The errors yⁿ - ŷⁿ of the models, by the same names.
     X : ndarray of shape (N, 785)
     Y : ndarray of shape (N, K), one-hot
     """
-    columns = {}
-    for name, w in weights.items():
-        correlation = single_runs.class_mean_correlation(w, X, Y)
-        share = single_runs.share_of_class(errors[name], Y)
-        columns[name] = {
-            "correlation with class mean minus overall mean": number(correlation, ".3f"),
-            "roughness (0 constant, 1 white noise)": number(single_runs.roughness(w[:-1].T), ".3f"),
-            "part of the squared errors that the class shares": number(share, ".0%"),
-        }
-    return pd.DataFrame(columns).rename_axis("weights as images").reset_index()
+    row = {
+        name: number(single_runs.class_mean_correlation(w, X, Y), ".3f")
+        for name, w in weights.items()
+    }
+    rows = pd.DataFrame({"mean image of the digit minus mean image": row})
+    return tabulate("correlation of the weights with", rows)
 
 
-def accuracies(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
-    """Tabulate the accuracies of the kept weights, the gap between them, and the last step."""
+def accuracies_and_norms(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
+    """Tabulate the accuracies of the kept weights, the gap between them, and their norm."""
     rows = {
         trainer.name: {**trainer.summary(), "norm": number(squared_norm(trainer.model.w), "#.3g")}
         for trainer in trainers
     }
-    return tabulate("run", rows, *ACCURACIES, "gap", "norm", "stop_step")
+    return tabulate("run", rows, *ACCURACIES, "gap", "norm")
 
 
 # --- of the stored evidence ------------------------------------------------------------------
 
 
-def without_early_stopping(*kept_steps: int) -> pd.DataFrame:
-    """Tabulate the validation losses of the continued runs: medians of 25 validations each.
-
-    Parameters
-    ----------
-    *kept_steps : int
-        The step that early stopping keeps, of the two runs of task 2 and of that of task 3.
-    """
-    names = {UNSHUFFLED: "not shuffled", SHUFFLED: "shuffled", UNPENALISED: "softmax, λ = 0"}
-    histories, rows = evidence.read_histories(), {}
-    for (configuration, name), kept in zip(names.items(), kept_steps, strict=True):
-        curve = single_runs.smooth(histories[configuration].val_loss)
-        rows[name] = {
-            "kept step": kept,
-            "its loss": curve[kept],
-            "lowest around step": curve.idxmin(),
-            "lowest loss": curve.min(),
-            "cost in loss": curve[kept] - curve.min(),
-            "last loss": curve.iloc[-1],
-        }
-    return tabulate("medians of 25 validations", rows)
-
-
-def with_interval(estimate: Iterable, spec: str, unit: str = "") -> str:
+def format_interval(mean: float, low: float, high: float, spec: str) -> str:
     """Write a mean with the ends of its interval: ``−0.07 (−0.13 to −0.01)``."""
-    mean, low, high = (number(value, spec) for value in estimate)
-    return f"{mean}{unit} ({low} to {high})"
+    return f"{number(mean, spec)} ({number(low, spec)} to {number(high, spec)})"
 
 
-def orders(trainer: BaseTrainer) -> pd.DataFrame:
-    """Tabulate what shuffling changes: one run, the means over the seeds, and their difference.
+def name_of(l2_reg_lambda: float) -> str:
+    """Name a model by its λ: ``λ = 0.001``, ``λ = 10⁻⁵``."""
+    return f"λ = {number(l2_reg_lambda, 'g').removeprefix('1 × ')}"
+
+
+def differences_from_no_penalty() -> pd.DataFrame:
+    """Tabulate the accuracy of each λ minus that of λ = 0, over the seeds, with 95 % intervals.
+
+    For the smallest λ on all three blocks of training images and without early stopping, for the
+    others on the assignment's training images.
+    """
+    found = evidence.read_table("differences").query("reference == @UNPENALISED")
+    smallest = found.configuration == PENALISED[0]
+    early: Any = found[(found.kind == "run") & ((found.block == 0) | smallest)]
+    blocks = ("first block", "second block", "third block")
+    rows = []
+    for (name, block), pair in early.groupby(["configuration", "block"]):
+        rows.append([name_of(LAMBDA_OF[name]), blocks[block], *intervals(pair)])
+    longer = found[(found.kind == "long") & smallest]
+    place = f"first block, {LONG_EPOCHS} epochs"
+    rows.insert(len(blocks), [name_of(LAMBDA_OF[PENALISED[0]]), place, *intervals(longer)])
+    headings = [f"{images} (95 % interval)" for images in ("validation", "held-out")]
+    return pd.DataFrame(rows, columns=["λ, minus λ = 0, points", "trained on", *headings])
+
+
+def intervals(comparison: pd.DataFrame) -> list[str]:
+    """Write a comparison on validation and held-out images, in points."""
+    by_images = comparison.set_index("images").loc[list(evidence.PARTS)]
+    in_points = 100 * by_images[["mean", "low", "high"]]
+    return [format_interval(*row, "+.3f") for row in in_points.itertuples(index=False)]
+
+
+def without_early_stopping(minima: Iterable[float]) -> pd.DataFrame:
+    """Tabulate the accuracies of each λ after 400 epochs, and some at the minimum of J.
 
     Parameters
     ----------
-    trainer : LogisticTrainer
-        The report's run without shuffling, in the order of the file.
+    minima : iterable of float
+        Values of λ.
     """
-    history = trainer.val_history["accuracy"], trainer.batches_per_epoch
-    of_file = trainer.summary() | single_runs.fluctuations(*history)
+    long, optima = evidence.means_by_lambda("long"), evidence.optima()
+    rows = {f"{name_of(value)}, {LONG_EPOCHS} epochs": long.loc[value] for value in long.index}
+    rows |= {f"{name_of(value)}, minimum of J": optima.loc[value] for value in minima}
+    return tabulate("model", rows, *ACCURACIES, "held_out_accuracy", "val_loss")
+
+
+def few_images() -> pd.DataFrame:
+    """Tabulate runs on 2000 images by λ, and the differences from λ = 0 with 95 % intervals.
+
+    All are means over the training sets; so the intervals say what other training sets could have
+    given.
+    """
+    runs = evidence.read_table("few_images").set_index(["configuration", "block"])
+    means = evidence.means_by_lambda("few_images")
+    rows = {}
+    for name, value in LAMBDA_OF.items():
+        rows[name_of(value)] = dict(means.loc[value])
+        for part, images in zip(evidence.PARTS, ("validation", "held-out"), strict=True):
+            accuracies = runs[f"{part}_accuracy"]
+            points = 100 * (accuracies[name] - accuracies[UNPENALISED])
+            cell = "–"
+            if value:
+                cell = format_interval(points.mean(), *statistics.seed_interval(points), "+.2f")
+            rows[name_of(value)][f"{images} minus λ = 0 (95 % interval)"] = cell
+    columns = [heading for heading in rows[name_of(0)] if "minus" in heading]
+    title = f"{number(FEW_IMAGES, ',')} images"
+    return tabulate(title, rows, *ACCURACIES, "held_out_accuracy", *columns)
+
+
+def norms_and_minima() -> pd.DataFrame:
+    """Tabulate the norms of early-stopped runs, means over the seeds, against the minimum of J."""
+    runs = evidence.read_table("runs").query("block == 0").set_index("configuration")
+    optima, rows = evidence.optima(), {}
+    for name in PENALISED:
+        early, minimum = runs.norm[name], optima.norm[LAMBDA_OF[name]]
+        ratio = early / minimum
+        rows[name_of(LAMBDA_OF[name])] = {
+            "stopped early": number(early.mean(), "#.3g"),
+            "minimum of J": number(minimum, "#.3g"),
+            "ratio (lowest to highest)": format_interval(
+                ratio.mean(), ratio.min(), ratio.max(), ".2f"
+            ),
+        }
+    return tabulate("‖w‖²", rows)
+
+
+def templates_of_training_sets() -> pd.DataFrame:
+    """Tabulate how alike the templates of three disjoint training sets are: means over seeds."""
+    means = evidence.read_table("templates").mean(numeric_only=True)
+    rows = [
+        (f"roughness at step {EARLY_STEP}", "early_roughness", ".3f"),
+        ("roughness at the end", "roughness", ".3f"),
+        ("roughness of the mean of the three", "mean_roughness", ".3f"),
+        ("correlation of what is added in between", "added_correlation", ".2f"),
+        ("correlation of its fine detail", "added_detail_correlation", ".2f"),
+        ("training images that are still wrong", "wrong", ".0f"),
+    ]
+    cells = [(name, number(means[column], spec)) for name, column, spec in rows]
+    return pd.DataFrame(cells, columns=["three training sets, λ = 0", "mean"])
+
+
+def fixed_and_shuffled() -> pd.DataFrame:
+    """Tabulate what shuffling changes: means over the seeds, and the difference."""
     runs = evidence.read_table("runs").set_index(["configuration", "block", "seed"])
-    jumps, rows = ("periodicity", "mean_change", "deepest_dip"), []
-    for name in (*jumps, "stop_step", *ACCURACIES):
+    rows = {}
+    for name in ("periodicity", "deepest_dip"):
         fixed, shuffled = runs[name][UNSHUFFLED], runs[name][SHUFFLED]
-        change = (shuffled - fixed).dropna()
-        estimate = np.array([change.mean(), *statistics.seed_interval(change)])
-        if name == "stop_step":
-            spec, difference = ".0f", with_interval(estimate, "+.0f", " steps")
-        else:
-            spec, difference = ".2%", with_interval(100 * estimate, "+.2f", " points")
-        values = [number(value, spec) for value in (of_file[name], fixed.mean(), shuffled.mean())]
-        rows.append([HEADINGS[name], *values, difference])
-    headings = ["runs of task 2", "file", "fixed", "shuffled"]
-    return pd.DataFrame(rows, columns=[*headings, "shuffled minus fixed (95 % interval)"])
+        change = 100 * (shuffled - fixed).dropna()
+        rows[HEADINGS[name]] = {
+            "fixed order": number(fixed.mean(), ".2%"),
+            "shuffled": number(shuffled.mean(), ".2%"),
+            "difference, points (95 % interval)": format_interval(
+                change.mean(), *statistics.seed_interval(change), "+.2f"
+            ),
+        }
+    return tabulate("validation accuracy", rows)
 
 
 def minimum_and_end() -> pd.DataFrame:
@@ -250,62 +298,7 @@ def minimum_and_end() -> pd.DataFrame:
     history = evidence.read_histories()[UNPENALISED]
     window = single_runs.VALIDATIONS_TO_AVERAGE
     medians = history.rolling(window, center=True).median().dropna()
-    steps = {"minimum": medians.val_loss.idxmin(), "end": medians.index[-1]}
+    steps = {"lowest loss": medians.val_loss.idxmin(), "end": medians.index[-1]}
     rows = {name: {"around step": step, **medians.loc[step]} for name, step in steps.items()}
     columns = ("around step", "train_loss", "val_loss", *ACCURACIES, "gap")
-    return tabulate("continued run", rows, *columns)
-
-
-def against_no_penalty() -> pd.DataFrame:
-    """Tabulate the accuracy of each λ minus that of λ = 0, over the seeds, with 95 % intervals.
-
-    For the smallest λ on all three blocks of training images, for the others on the assignment's.
-    """
-    runs = evidence.read_table("differences").query("kind == 'run' and reference == @UNPENALISED")
-    chosen: Any = runs[(runs.block == 0) | (runs.configuration == PENALISED[0])]
-    blocks = ("first block", "second block", "third block")
-    rows = []
-    for (name, block), found in chosen.groupby(["configuration", "block"]):
-        in_points = 100 * found.set_index("images")[["mean", "low", "high"]]
-        cells = [with_interval(in_points.loc[part], "+.3f") for part in evidence.PARTS]
-        rows.append([f"λ = {LAMBDA_OF[name]:g}", blocks[block], *cells])
-    intervals = ["validation (95 % interval)", "held-out (95 % interval)"]
-    return pd.DataFrame(rows, columns=["λ, minus λ = 0", "trained on", *intervals])
-
-
-def trained_to_the_end(lambdas: Iterable[float]) -> pd.DataFrame:
-    """Tabulate models without a penalty, early-stopped and trained on, and some minima of J."""
-    continued = evidence.read_table("continued").set_index("configuration")
-    early, optima = evidence.early_stopped(), evidence.optima()
-    rows = {"λ = 0, stopped early": early.loc[0], "λ = 0, trained on": continued.loc[UNPENALISED]}
-    for value in lambdas:
-        rows[f"minimum of J, λ = {number(value, 'g').removeprefix('1 × ')}"] = optima.loc[value]
-    return tabulate("model", rows, *ACCURACIES, "held_out_accuracy", "val_loss")
-
-
-def averaged_weights(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:
-    """Tabulate what averaging the weights of the last 250 steps changes, by λ.
-
-    Parameters
-    ----------
-    trainers : iterable of SoftmaxTrainer
-        The report's runs: how far their J over all training images lies above its minimum.
-    """
-    averaged = evidence.read_table("averaged").set_index("configuration")
-    optima, rows = evidence.optima(), {}
-    for trainer in trainers:
-        value = trainer.model.l2_reg_lambda
-        mean = averaged.loc[f"softmax lambda={value:g}"]
-        # Without a penalty J has no minimum, and NaN is written as a dash.
-        minimum = optima.cost.get(value, math.nan)
-        loss = trainer.loss(trainer.Y_train, trainer.model.forward(trainer.X_train))
-        cost = loss + value * squared_norm(trainer.model.w)
-        mean_cost = mean.train_loss + value * mean.norm
-        rows[trainer.name] = {
-            "single models, held-out accuracy": mean.single_held_out_accuracy,
-            "their mean, held-out accuracy": mean.held_out_accuracy,
-            "gain, points": 100 * (mean.held_out_accuracy - mean.single_held_out_accuracy),
-            "J over its minimum": number(cost / minimum - 1, "+.1%"),
-            "J of their mean": number(mean_cost / minimum - 1, "+.1%"),
-        }
-    return tabulate("last 250 steps", rows)
+    return tabulate(f"{LONG_EPOCHS} epochs", rows, *columns)

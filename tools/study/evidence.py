@@ -1,9 +1,7 @@
 """The stored evidence: tables and curves that the study writes and the report reads.
 
 Each kind of task has a table with a row for each model, and `differences.csv` has one for each
-comparison. `histories.npz` holds the curves of the continued runs. `right.npz` holds which images
-are right: for each kind, configuration, block and set of images their number, the packed bits of
-the first seed, and those of each seed, exclusive or those of the first.
+comparison. `histories.npz` holds the curves of the continued runs.
 """
 
 import collections
@@ -21,8 +19,17 @@ from tools.study.statistics import difference
 from tools.study.tasks import LAMBDA_OF, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED, Result, Task
 
 FOLDER = Path(__file__).resolve().parent / "evidence"
-TABLES = {"run": "runs", "continued": "continued", "averaged": "averaged", "optimum": "optima"}
+# Of each kind of task but the continued runs.
+TABLES = {
+    "run": "runs",
+    "long": "long",
+    "few images": "few_images",
+    "templates": "templates",
+    "optimum": "optima",
+}
 PARTS = ("val", "held_out")
+# Kinds of runs that are compared image by image: early-stopped and long ones.
+RUNS = ("run", "long")
 # The first columns of "differences".
 PLACE = ("kind", "configuration", "reference_kind", "reference", "block", "images", "seeds")
 
@@ -48,7 +55,7 @@ def tables(results: Mapping[Task, Result]) -> dict[str, pd.DataFrame]:
 
 
 def differences(results: Mapping[Task, Result]) -> pd.DataFrame:
-    """Compare what can be compared: each λ with λ = 0, shuffled with fixed order, optima with both.
+    """Compare each λ with λ = 0, shuffled with fixed order, and optima with λ = 0.
 
     Returns
     -------
@@ -59,17 +66,17 @@ def differences(results: Mapping[Task, Result]) -> pd.DataFrame:
     models: dict[tuple, dict[int, Result]] = collections.defaultdict(dict)
     for task, result in sorted(results.items()):
         models[task.kind, task.configuration, task.block][task.seed] = result
-    penalised = [model for model in models if model[0] == "run" and model[1] in PENALISED]
+    penalised = [model for model in models if model[0] in RUNS and model[1] in PENALISED]
     minima = [model for model in models if model[0] == "optimum"]
-    pairs = [(*model, "run", UNPENALISED) for model in penalised]
+    pairs = [(*model, model[0], UNPENALISED) for model in penalised]
     pairs.append(("run", SHUFFLED, 0, "run", UNSHUFFLED))
-    pairs += [(*model, kind, UNPENALISED) for model in minima for kind in ("run", "continued")]
+    pairs += [(*model, kind, UNPENALISED) for model in minima for kind in RUNS]
     rows = []
     for kind, name, block, other_kind, other_name in pairs:
         ours, others = models[kind, name, block], models[other_kind, other_name, block]
         if kind == "optimum":
             ours = dict.fromkeys(others, ours[0])  # There is one, whatever the seed.
-        # On the other blocks there are minima, but no continued runs.
+        # On the other blocks there are minima, but no long runs.
         for part in PARTS if others else ():
             right, right_other = (
                 np.array([runs[seed][f"{part}_right"] for seed in others])
@@ -93,29 +100,20 @@ def write(results: Mapping[Task, Result], folder: Path) -> list[Path]:
     list of pathlib.Path
         The files.
     """
-    archives: dict[str, dict[str, Any]] = {"histories": {}, "right": {}}
-    histories, bits = archives.values()
+    histories: dict[str, Any] = {}
     for task, result in sorted(results.items()):
-        for key, values in result.items():
-            what, _, name = key.partition("_")
-            if what == "history":
+        if task.kind == "continued":
+            for name, values in result.items():
                 kind = np.int32 if name == "step" else np.float32
                 histories[f"{task.configuration}/{name}"] = values.astype(kind)
-            elif key in ("val_right", "held_out_right"):
-                group = f"{task.kind} {task.configuration} {task.block} {key}"
-                bits.setdefault(f"{group}/images", len(values))
-                # Runs of one kind are right about nearly the same images: zeros take no space.
-                first = bits.setdefault(f"{group}/first", np.packbits(values))
-                bits[f"{group}/{task.seed}"] = np.packbits(values) ^ first
     paths = []
     # The files take their names when the stack closes, that is, when all are complete.
     with contextlib.ExitStack() as stack:
         for name, table in tables(results).items():
             paths.append(folder / f"{name}.csv")
             table.to_csv(stack.enter_context(atomic_path(paths[-1])), index=False)
-        for name, arrays in archives.items():
-            paths.append(folder / f"{name}.npz")
-            np.savez_compressed(stack.enter_context(atomic_path(paths[-1])), **arrays)
+        paths.append(folder / "histories.npz")
+        np.savez_compressed(stack.enter_context(atomic_path(paths[-1])), **histories)
     return paths
 
 
@@ -124,10 +122,16 @@ def read_table(name: str, folder: Path = FOLDER) -> pd.DataFrame:
     return pd.read_csv(folder / f"{name}.csv")
 
 
-def early_stopped(folder: Path = FOLDER) -> pd.DataFrame:
-    """Read the means over the seeds of the softmax runs of the assignment, by λ."""
-    runs = read_table("runs", folder).query("block == 0")
-    by_lambda = runs.groupby(runs.configuration.map(LAMBDA_OF).rename("l2_reg_lambda"))
+def means_by_lambda(name: str, folder: Path = FOLDER) -> pd.DataFrame:
+    """Read the means of the softmax runs of a table, by λ.
+
+    They are means over the seeds of the assignment's training images, or, of "few_images", over
+    all training sets.
+    """
+    found = read_table(name, folder)
+    if name != "few_images":
+        found = found.query("block == 0")
+    by_lambda = found.groupby(found.configuration.map(LAMBDA_OF).rename("l2_reg_lambda"))
     return by_lambda.mean(numeric_only=True)
 
 

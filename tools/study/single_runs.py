@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from common.arguments import Floats
 from mnist import IMAGE_SHAPE
 from trainer import BaseTrainer
-from utils import Data
+from utils import Data, batch_loader
 
 VALIDATIONS_TO_AVERAGE = 25
 # In its first epochs an accuracy rises by far more than it fluctuates.
@@ -21,7 +22,7 @@ LAST_EPOCH = 9
 TREND_DEGREE = 2
 
 
-def history_of(trainer: BaseTrainer) -> pd.DataFrame:
+def validation_history(trainer: BaseTrainer) -> pd.DataFrame:
     """Give losses and accuracies of a run at its validations.
 
     Returns
@@ -43,7 +44,7 @@ def history_of(trainer: BaseTrainer) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("step")
 
 
-def smooth(losses: pd.Series) -> pd.Series:
+def running_median(losses: pd.Series) -> pd.Series:
     """Compute the median of 25 validations around each one, of fewer at both ends.
 
     The lowest single value of two thousand is a matter of luck, and a mean would feel the spikes of
@@ -161,30 +162,30 @@ def mean_after_each_batch(trainer: BaseTrainer, num_epochs: int) -> NDArray[np.f
     return accuracies.reshape(num_epochs, -1)[FIRST_EPOCH:].mean(axis=0)
 
 
-def of_target(data: Data, target: int) -> Data:
-    """Leave of the validation images those of one target."""
+def validate_on(data: Data, target: int) -> Data:
+    """Keep only the validation images of one target."""
     X, Y, X_val, Y_val = data
     chosen = Y_val[:, 0] == target
     return X, Y, X_val[chosen], Y_val[chosen]
 
 
-def reordered(data: Data, order: NDArray) -> Data:
+def reorder(data: Data, order: NDArray) -> Data:
     """Put the training images in another order."""
     X, Y, X_val, Y_val = data
     return X[order], Y[order], X_val, Y_val
 
 
-def exchanged(data: Data, here: NDArray, there: NDArray) -> Data:
+def exchange(data: Data, here: NDArray, there: NDArray) -> Data:
     """Let training images exchange their places in the file: each of `here` with one of `there`."""
     order = np.arange(len(data[0]))
     order[here], order[there] = there, here
-    return reordered(data, order)
+    return reorder(data, order)
 
 
 def dip_experiments(
     data: Data, w: Floats, batch: int, other: int, count: int, batch_size: int
 ) -> dict[str, Data]:
-    """Move images in or out of the batch after which the accuracy dips.
+    """Take away, one by one, what makes the accuracy dip after a batch.
 
     Parameters
     ----------
@@ -203,7 +204,9 @@ def dip_experiments(
     dict of str to Data
         "file", as it is; "moved", with the hardest images of the batch, all of one digit, exchanged
         with the easiest of that digit in the other batch; "spread", with each of them exchanged
-        with the easiest of its digit in another batch. All keep the shares of the digits.
+        with the easiest of its digit in another batch; "centred", in the order of the file, with
+        the mean of the training images subtracted from all pixels. All keep the shares of the
+        digits.
     """
     X, Y = data[0], data[1][:, 0]
     loss = np.logaddexp(0, (1 - 2 * Y) * (X @ w)[:, 0])
@@ -216,9 +219,17 @@ def dip_experiments(
     spread = np.array(easiest[:: max(1, len(easiest) // count)][:count])
     return {
         "file": data,
-        "moved": exchanged(data, hard, same_digit[batches == other][:count]),
-        "spread": exchanged(data, hard, spread),
+        "moved": exchange(data, hard, same_digit[batches == other][:count]),
+        "spread": exchange(data, hard, spread),
+        "centred": centre_pixels(data),
     }
+
+
+def centre_pixels(data: Data) -> Data:
+    """Subtract the mean of the training images from all pixels, and leave the column of ones."""
+    X, Y, X_val, Y_val = data
+    mean = np.append(X[:, :-1].mean(axis=0), 0).astype(X.dtype)
+    return X - mean, Y, X_val - mean, Y_val
 
 
 # --- templates: the softmax weights of each class as an image (task 4b) -------------------------
@@ -234,8 +245,17 @@ def train_up_to(trainer: BaseTrainer, step: int) -> None:
         A fresh one. Its model has the weights after this step then.
     step : int >= 0
     """
-    batches = trainer.batches(step // trainer.batches_per_epoch + 1)
-    for batch in itertools.islice(batches, step + 1):
+    epochs = (
+        batch_loader(
+            trainer.X_train,
+            trainer.Y_train,
+            trainer.batch_size,
+            trainer.shuffle_dataset,
+            rng=trainer.rng,
+        )
+        for _ in itertools.count()
+    )
+    for batch in itertools.islice(itertools.chain.from_iterable(epochs), step + 1):
         trainer.train_step(*batch)
 
 
@@ -287,20 +307,28 @@ def roughness(images: Floats) -> float:
     return float(np.mean(np.square(np.concatenate(neighbours))) / (2 * variance))
 
 
-def share_of_class(errors: Floats, Y: NDArray) -> float:
-    """Measure how much of the errors is the mean error of their class.
+def mean_correlation(templates: Floats) -> float:
+    """Compare the templates of several models, class by class.
 
     Parameters
     ----------
-    errors : ndarray of shape (N, K), float
-        Such as yⁿ - ŷⁿ.
-    Y : ndarray of shape (N, K), one-hot
+    templates : ndarray of shape (M, K, 784), float
 
     Returns
     -------
-    float, 0 to 1
-        The sum of the squares of the mean errors over that of the errors: 1 if samples of a class
-        have the same error, whatever they look like.
+    float, -1 to 1
+        The correlation over the pixels, as a mean over the pairs of models and the classes.
     """
-    of_class = Y.T @ errors / np.sum(Y, axis=0)[:, np.newaxis]
-    return float(np.sum(np.square(Y @ of_class)) / np.sum(np.square(errors)))
+    M = len(templates)
+    by_class = [
+        np.corrcoef(images)[np.triu_indices(M, 1)] for images in np.swapaxes(templates, 0, 1)
+    ]
+    return float(np.mean(by_class))
+
+
+def fine_detail(templates: Floats) -> Floats:
+    """Subtract from each pixel of images [..., 784] the mean of the 3×3 pixels around it."""
+    images = templates.reshape(*templates.shape[:-1], *IMAGE_SHAPE)
+    return (images - scipy.ndimage.uniform_filter(images, 3, axes=(-2, -1))).reshape(
+        templates.shape
+    )

@@ -1,13 +1,13 @@
 """What the study computes: each task is one training, or one optimum, with all it depends on.
 
-The training images come in three blocks of 20 000: the assignment trains on block 0. The 40 000
-images outside of a run's block are *held out*: unlike the validation images, they neither train it
-nor end it. A seed decides the order of the images: for the logistic run without shuffling the one
-order of the training set, for all others the generator that shuffles. Runs of one seed begin with
-the same order, so that they can be compared seed by seed.
+The training images come in three blocks of 20 000: the assignment trains on block 0. For the runs
+on few images they come in thirty blocks of 2000. All images outside of a run's block are *held
+out*: unlike the validation images, they neither train it nor end it. A seed decides the order of
+the images: for the logistic run without shuffling the one order of the training set, for all others
+the generator that shuffles. Runs of one seed begin with the same order, so that they can be
+compared seed by seed.
 """
 
-import collections
 import functools
 import hashlib
 from modulefinder import ModuleFinder
@@ -22,12 +22,11 @@ import mnist
 import task2
 import task3
 from common.arguments import Floats
-from common.linear import evaluate
 from task2a import pre_process_images
 from task3a import NUM_CLASSES, one_hot_encode
 from task4 import LAMBDAS, squared_norm
 from tools.study import single_runs
-from tools.study.single_runs import fluctuations, history_of, reordered
+from tools.study.single_runs import fluctuations, reorder, train_up_to, validation_history
 from trainer import BaseTrainer
 from utils import EPOCHS, NUM_TRAIN, PATIENCE, Data
 
@@ -41,8 +40,15 @@ LAMBDA_OF = {f"softmax lambda={value:g}": value for value in sorted({0.0, *LAMBD
 CONFIGURATIONS = (*LAMBDA_OF, SHUFFLED, UNSHUFFLED)
 UNPENALISED, *PENALISED = LAMBDA_OF
 
-CONTINUED_EPOCHS = 400
-AVERAGED_STEPS = 250
+# Of the runs without early stopping: about 7.5 times as long as that of task 3.
+LONG_EPOCHS = 400
+LONG_SEEDS = 5
+FEW_IMAGES = 2000
+FEW_IMAGES_BLOCKS = range(10)
+FEW_IMAGES_EPOCHS = 1000
+TEMPLATE_SEEDS = 3
+# At which the run of λ = 1 keeps its weights, with seed 0.
+EARLY_STEP = 248
 TOLERANCE = 1e-6
 # Where the optima are looked for, and for which λ on the other blocks, too.
 OTHER_BLOCKS_LAMBDA = 0.001
@@ -57,17 +63,18 @@ class Task(NamedTuple):
 
     Attributes
     ----------
-    kind : {"run", "continued", "averaged", "optimum"}
-        An early-stopped run; one without early stopping; the mean of a run's weights over its
-        last steps; the minimum of J.
+    kind : {"run", "continued", "long", "few images", "templates", "optimum"}
+        An early-stopped run; the curves of one without early stopping; the last weights of such a
+        run; the same with `FEW_IMAGES` training images; early-stopped runs on each of the `BLOCKS`,
+        whose weights are compared as images; the minimum of J.
     configuration : str
         One of `CONFIGURATIONS`, or of ``softmax lambda=…`` for an optimum.
     seed, block : int
     epochs : int
-        The most epochs of a run.
+        How many epochs a run has, or the most if it is stopped early.
     """
 
-    kind: Literal["run", "continued", "averaged", "optimum"]
+    kind: Literal["run", "continued", "long", "few images", "templates", "optimum"]
     configuration: str
     seed: int
     block: int
@@ -97,33 +104,41 @@ def fingerprint() -> str:
 
 @functools.cache
 def load_images(model: str, split: Literal["train", "t10k"]) -> tuple[Floats, NDArray, NDArray]:
-    """Load the images of a split that a model is about, their targets, and their blocks."""
+    """Load the images of a split that a model is about, their targets, and their places in it."""
     images, labels = mnist.load_split(split)
-    blocks = np.arange(len(images)) // NUM_TRAIN
+    places = np.arange(len(images))
     if model == "softmax":
-        return pre_process_images(images), one_hot_encode(labels, NUM_CLASSES), blocks
+        return pre_process_images(images), one_hot_encode(labels, NUM_CLASSES), places
     chosen = np.isin(labels[:, 0], task2.DIGITS)
     targets = (labels[chosen] == task2.DIGITS[0]).astype(np.float32)
-    return pre_process_images(images[chosen]), targets, blocks[chosen]
+    return pre_process_images(images[chosen]), targets, places[chosen]
 
 
-def split_images(model: str, block: int) -> tuple[Data, Images]:
-    """Give training and validation images of a block, and the images that it holds out."""
-    X, Y, blocks = load_images(model, "train")
+def split_images(model: str, block: int, size: int = NUM_TRAIN) -> tuple[Data, Images]:
+    """Give training and validation images of a block, and the images that it holds out.
+
+    Parameters
+    ----------
+    model : {"logistic", "softmax"}
+    block : int >= 0
+    size : int, default=20000
+        How many of MNIST's training images are a block.
+    """
+    X, Y, places = load_images(model, "train")
     X_val, Y_val, _ = load_images(model, "t10k")
-    here = blocks == block
+    here = places // size == block
     return (X[here], Y[here], X_val, Y_val), (X[~here], Y[~here])
 
 
 def make_trainer(task: Task, data: Data) -> BaseTrainer:
     """Make the trainer of a task; without early stopping if it is a continued one."""
-    patience = 10**9 if task.kind == "continued" else PATIENCE
+    patience = None if task.kind == "continued" else PATIENCE
     settings: Any = {"patience": patience, "seed": task.seed}
     if task.configuration in LAMBDA_OF:
         return task3.make_trainer(data, l2_reg_lambda=LAMBDA_OF[task.configuration], **settings)
     # The continued run without shuffling is that of the report, in the order of the file.
     if task.configuration == UNSHUFFLED and task.kind == "run":
-        data = reordered(data, np.random.default_rng(task.seed).permutation(len(data[0])))
+        data = reorder(data, np.random.default_rng(task.seed).permutation(len(data[0])))
     return task2.make_trainer(data, shuffle=task.configuration == SHUFFLED, **settings)
 
 
@@ -144,22 +159,27 @@ def compute(task: Task, expected_fingerprint: str) -> Result:
     """
     if fingerprint() != expected_fingerprint:
         raise RuntimeError("code, data or NumPy here differ from those of the study")
-    model = task.configuration.partition(" ")[0]
-    data, held_out = split_images(model, task.block)
     with threadpool_limits(1):
+        if task.kind == "templates":
+            return compare_templates(task)
+        model = task.configuration.partition(" ")[0]
+        size = FEW_IMAGES if task.kind == "few images" else NUM_TRAIN
+        data, held_out = split_images(model, task.block, size)
         if task.kind == "optimum":
             return optimum(float(task.configuration.partition("=")[2]), data, held_out)
         trainer = make_trainer(task, data)
-        if task.kind == "averaged":
-            return averaged(trainer, task.epochs, held_out)
+        if task.kind in ("long", "few images"):
+            last_step = task.epochs * trainer.batches_per_epoch - 1
+            train_up_to(trainer, last_step)
+            return {"stop_step": last_step, **score_all(trainer, held_out)}
         trainer.records_train_accuracy = task.kind == "continued"
         trainer.train(task.epochs)
+        if task.kind == "continued":
+            history = validation_history(trainer).reset_index()
+            return {str(name): column.to_numpy() for name, column in history.items()}
         result: Result = {"stop_step": trainer.stop_step, "best_step": trainer.best_step}
         if model == "logistic":
             result |= fluctuations(trainer.val_history["accuracy"], trainer.batches_per_epoch)
-        if task.kind == "continued":
-            history = history_of(trainer).reset_index()
-            result |= {f"history_{name}": column.to_numpy() for name, column in history.items()}
         return result | score_all(trainer, held_out)
 
 
@@ -183,27 +203,39 @@ def score_all(trainer: BaseTrainer, held_out: Images) -> Result:
     return result | {"norm": squared_norm(trainer.model.w)}
 
 
-def averaged(trainer: BaseTrainer, epochs: int, held_out: Images) -> Result:
-    """Score the mean of a run's weights over its last steps, from which the noise is gone.
+def compare_templates(task: Task) -> Result:
+    """Train on each of the `BLOCKS`, and compare the weights as images.
 
-    The result has their own mean accuracies, too: "single_val_accuracy" and
-    "single_held_out_accuracy".
+    Returns
+    -------
+    dict of str to float
+        "added_correlation", between blocks, of what training adds to the templates after
+        `EARLY_STEP`, and "added_detail_correlation", of its fine detail; the roughness of the
+        templates at that step, at the end, and of the mean of the blocks at the end:
+        "early_roughness", "roughness", "mean_roughness"; and "wrong", how many of the training
+        images a finished model has wrong. All are means over the blocks.
     """
-    recent: collections.deque[tuple[int, Floats]] = collections.deque(maxlen=AVERAGED_STEPS)
-
-    def note_weights(trainer: BaseTrainer) -> None:
-        recent.append((trainer.stop_step, trainer.model.w))
-
-    trainer.records_train_accuracy, trainer.after_step = False, note_weights
-    trainer.train(epochs)
-    last = {step: w for step, w in recent if step > trainer.stop_step - AVERAGED_STEPS}
-    result: Result = {"stop_step": trainer.stop_step}
-    for part, images in (("val", (trainer.X_val, trainer.Y_val)), ("held_out", held_out)):
-        [accuracies] = evaluate(trainer.model, last, *images, trainer.accuracy)
-        result[f"single_{part}_accuracy"] = float(np.mean(list(accuracies.values())))
-    mean = np.mean(list(last.values()), axis=0, dtype=np.float64)
-    trainer.model.w = np.asfortranarray(mean, dtype=np.float32)
-    return result | score_all(trainer, held_out)
+    early, kept, wrong = [], [], []
+    for block in BLOCKS:
+        data, _ = split_images("softmax", block)
+        begun = make_trainer(task, data)
+        train_up_to(begun, EARLY_STEP)
+        early.append(begun.model.w[:-1].T)
+        trainer = make_trainer(task, data)
+        trainer.records_train_accuracy = False
+        trainer.train(task.epochs)
+        kept.append(trainer.model.w[:-1].T)
+        outputs = trainer.model.forward(trainer.X_train)
+        wrong.append(np.count_nonzero(classes(outputs) != classes(trainer.Y_train)))
+    added = np.subtract(kept, early)
+    return {
+        "added_correlation": single_runs.mean_correlation(added),
+        "added_detail_correlation": single_runs.mean_correlation(single_runs.fine_detail(added)),
+        "early_roughness": float(np.mean([single_runs.roughness(w) for w in early])),
+        "roughness": float(np.mean([single_runs.roughness(w) for w in kept])),
+        "mean_roughness": single_runs.roughness(np.mean(kept, axis=0)),
+        "wrong": float(np.mean(wrong)),
+    }
 
 
 def optimum(l2_reg_lambda: float, data: Data, held_out: Images) -> Result:
@@ -231,9 +263,22 @@ def tasks_of_study(seeds: int, epochs: int) -> list[Task]:
     """List the tasks of a study, the longest first."""
     optima = [(value, 0) for value in GRID[::-1]] + [(OTHER_BLOCKS_LAMBDA, k) for k in BLOCKS[1:]]
     tasks = [Task("optimum", f"softmax lambda={value:g}", 0, block) for value, block in optima]
-    continued_epochs = min(epochs, CONTINUED_EPOCHS)
-    tasks += [Task("continued", name, 0, 0, continued_epochs) for name in CONFIGURATIONS]
-    tasks += [Task("averaged", name, 0, 0, epochs) for name in LAMBDA_OF]
+    tasks += [Task("continued", name, 0, 0, min(epochs, LONG_EPOCHS)) for name in CONFIGURATIONS]
+    tasks += [
+        Task("long", name, seed, 0, min(epochs, LONG_EPOCHS))
+        for name in LAMBDA_OF
+        for seed in range(min(seeds, LONG_SEEDS))
+    ]
+    tasks += [
+        # An epoch has a tenth of the steps.
+        Task("few images", name, 0, block, min(10 * epochs, FEW_IMAGES_EPOCHS))
+        for name in LAMBDA_OF
+        for block in FEW_IMAGES_BLOCKS
+    ]
+    tasks += [
+        Task("templates", UNPENALISED, seed, 0, epochs)
+        for seed in range(min(seeds, TEMPLATE_SEEDS))
+    ]
     tasks += [
         Task("run", name, seed, block, epochs)
         for name in CONFIGURATIONS
