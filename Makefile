@@ -4,7 +4,7 @@
 # make lab      open the notebook in JupyterLab
 # make refresh  execute report.ipynb, store its outputs in it and its PDF in docs
 # make study    repeat the experiments over 20 seeds, find the optima, write study/evidence
-# make bench    compare with the frameworks, write benchmarks/results.md
+# make bench    compare the speed with the frameworks, write benchmarks/results.md
 # make lint     ruff and mypy
 # make clean    remove what the above have made, except .venv
 .PHONY: report test figures lab refresh study bench lint clean
@@ -55,7 +55,7 @@ study: .venv/.installed
 	$(BIN)/python -m tools.study
 
 bench: .venv-bench/.installed
-	.venv-bench/bin/python benchmarks/bench.py
+	.venv-bench/bin/python -m benchmarks.bench
 
 lint: .venv/.installed-dev
 	$(BIN)/python -m ruff check
