@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     ------
     ExportError
         If the notebook cannot be read, executed or typeset.
-    OSError
-        If a file cannot be written.
+    FileError
+        If a file cannot be read or written.
     """
     parser = Parser(description=__doc__)
     parser.add_argument(

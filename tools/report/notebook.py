@@ -15,6 +15,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from tqdm import tqdm
 
+from common.errors import file_errors
 from tools.report.exporters import ExportError
 
 
@@ -35,10 +36,11 @@ def read_notebook(path: Path) -> NotebookNode:
     ------
     ExportError
         If the file is not a notebook.
-    OSError
+    FileError
         If it cannot be read.
     """
-    text = path.read_bytes().decode(errors="replace")
+    with file_errors(path):
+        text = path.read_bytes().decode(errors="replace")
     try:
         notebook: NotebookNode = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook)

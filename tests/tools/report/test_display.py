@@ -86,7 +86,7 @@ def test_outside_of_ipython_plain_text_is_printed(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import pandas as pd\n"
-        "from plots import new_figure\n"
+        "from runs.figures import new_figure\n"
         "from tools.report.display import show_figure, show_table\n"
         "show_table(pd.DataFrame({'run': ['λ = 1'], 'last step': [558]}))\n"
         "show_figure(1, new_figure('loss')[0], 'With $\\\\lambda$, *early*.', 'A line.')\n",

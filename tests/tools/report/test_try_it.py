@@ -404,7 +404,7 @@ def test_ink_and_paper_follow_the_dark_mode(browser, models):
 def test_the_output_for_the_page_is_small_and_whole(models):
     images = mnist.load_split("t10k", 40)
     output = shown_by_the_cell(models, images)
-    assert output["text/plain"] == "The page of the report has Try it here."
+    assert output["text/plain"] == "report.html has a canvas for your own digits (make report)."
     data = output[MIME_TYPE]
     assert len(json.dumps(data)) <= 180_000
     for model, kept in zip(models, data["models"], strict=True):
