@@ -241,8 +241,11 @@
   document.querySelector(".try-it-slider").hidden = models.length < 2;
   choose();
   document.getElementById("try-it").hidden = false;
-  const entry = document.createElement("li"), link = entry.appendChild(document.createElement("a"));
-  [link.href, link.textContent] = ["#try-it", "Try it"];
+  const linkHere = text => Object.assign(document.createElement("a"), { href: "#try-it", textContent: text });
+  const skip = linkHere("Skip to Try it"), entry = document.createElement("li");
+  skip.className = "skip";
+  document.querySelector(".skip")?.after(skip);
+  entry.append(linkHere("Try it"));
   document.querySelector("nav ul")?.append(entry);
   update();
 })();
