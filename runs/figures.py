@@ -247,8 +247,14 @@ def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrain
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name)
-        bar = figure.colorbar(image, ax=row, aspect=9, pad=0.01, ticks=[-limit, 0, limit])
+        bar = figure.colorbar(
+            image, ax=row, aspect=8, shrink=0.85, pad=0.01, ticks=[-limit, 0, limit]
+        )
         bar.ax.yaxis.set_major_formatter(lambda value, position: number(value, ".2g"))
+        # The labels of one bar stay clear of those of the next.
+        lowest, _, highest = bar.ax.get_yticklabels()
+        lowest.set_verticalalignment("bottom")
+        highest.set_verticalalignment("top")
     mark_cut_short(figure, trainers)
     return figure
 
@@ -286,6 +292,6 @@ def figure_norms(
         axes.axhline(norms[0], color=color_of(0), linestyle=(0, (1, 3)), linewidth=1)
         text, right = f"λ = 0, early stop: {number(norms[0], '.3g')}", ("axes fraction", "data")
         annotate(axes, text, (1, norms[0]), (-4, 3), ha="right", xycoords=right)
-    axes.margins(x=0.12, y=0.14)
+    axes.margins(x=0.12, y=0.2)
     mark_cut_short(figure, trainers)
     return figure

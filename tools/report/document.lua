@@ -1,7 +1,11 @@
--- What paper and screen share: nothing is lost without a word, words stay with their numbers, and
--- in tables decimals stand under each other.
+-- What paper and screen share: nothing is dropped silently, words and units stay with their numbers,
+-- superscripts are set as such, and decimals in a column of a table are aligned.
 
 local HARD_SPACE, NARROW_SPACE, MINUS = "\u{a0}", "\u{202f}", "\u{2212}"
+local SUPERSCRIPTS = {
+  ["⁻"] = MINUS, ["⁰"] = "0", ["¹"] = "1", ["²"] = "2", ["³"] = "3", ["⁴"] = "4", ["⁵"] = "5",
+  ["⁶"] = "6", ["⁷"] = "7", ["⁸"] = "8", ["⁹"] = "9",
+}
 local TIED = {
   batch = true, epoch = true, epochs = true, figure = true, figures = true, row = true, seed = true,
   step = true, steps = true, task = true, tasks = true,
@@ -20,16 +24,38 @@ local function refuse_dollars(text)
   end
 end
 
--- "figure 3", "step 978" and "785 × 10" stay on one line.
+-- "figure 3", "step 978" and "785 × 10" stay on one line; so does "98 %", with a narrow space.
 local function tie(inlines)
-  for i = 2, #inlines - 1 do
-    local before, after = inlines[i - 1], inlines[i + 1]
-    if inlines[i].t == "Space" and before.t == "Str" and after.t == "Str"
-      and (before.text == "×" or after.text == "×"
-        or after.text:find("^%d") and TIED[before.text:lower():gsub("^%(", "")]) then
-      inlines[i] = pandoc.Str(HARD_SPACE)
+  for i, inline in ipairs(inlines) do
+    local before, after = inlines[i - 1] or {}, inlines[i + 1] or {}
+    if inline.t == "Str" then
+      inline.text = inline.text:gsub("(%d)" .. HARD_SPACE .. "%%", "%1" .. NARROW_SPACE .. "%%")
+    elseif inline.t == "Space" and before.t == "Str" and after.t == "Str" then
+      if before.text:find("%d$") and after.text:find("^%%") then
+        inlines[i] = pandoc.Str(NARROW_SPACE)
+      elseif before.text == "×" or after.text == "×"
+        or after.text:find("^%d") and TIED[before.text:lower():gsub("^%(", "")] then
+        inlines[i] = pandoc.Str(HARD_SPACE)
+      end
     end
   end
+  return inlines
+end
+
+-- The superscripts of Unicode are small, and come from several fonts.
+local function superscripts(text)
+  local inlines, plain, raised = pandoc.Inlines({}), "", ""
+  local function flush()
+    if plain ~= "" then inlines:insert(pandoc.Str(plain)) end
+    if raised ~= "" then inlines:insert(pandoc.Superscript(pandoc.Str(raised))) end
+    plain, raised = "", ""
+  end
+  for character in text.text:gmatch(utf8.charpattern) do
+    local sign = SUPERSCRIPTS[character]
+    if raised ~= "" and not sign then flush() end
+    if sign then raised = raised .. sign else plain = plain .. character end
+  end
+  flush()
   return inlines
 end
 
@@ -52,7 +78,7 @@ local function numbers_of(cell)
   return numbers, pattern .. text:sub(last), text:sub(last)
 end
 
--- Room as wide as some characters, which are neither seen, read out nor copied.
+-- Room as wide as some characters, which are neither seen, nor read aloud, nor copied.
 local function room(text)
   text = text:gsub("\1", MINUS):gsub("\2", NARROW_SPACE)
   if text == "" then
@@ -143,4 +169,5 @@ end
 return {
   { RawInline = refuse_raw, RawBlock = refuse_raw, Str = refuse_dollars, Inlines = tie },
   { Table = align_decimals, Pandoc = take_title },
+  { Str = superscripts },
 }

@@ -58,15 +58,31 @@ def test_each_form_of_a_table_has_every_cell():
         ("plain", r"\text{plain}"),
         ("λ = 0.01", r"\lambda\text{ = 0.01}"),
         ("minimum, λ = 10⁻⁵", r"\text{minimum, }\lambda\text{ = 10}^{-5}"),
-        ("‖w‖²", r"\Vert\text{w}\Vert^{2}"),
+        ("‖w‖²", r"\lVert w \rVert^{2}"),
+        ("J of a run", r"J\text{ of a run}"),
         ("−0.07", r"-\text{0.07}"),
         ("97.6\u202f%", r"\text{97.6}\,\text{\%}"),
         ("785 × 10", r"\text{785 }\times\text{ 10}"),
-        ("a_b & c", r"\text{a\_b \& c}"),
+        ("a_b & more", r"\text{a\_b \& more}"),
     ],
 )
-def test_what_fonts_of_latex_lack_becomes_a_command(words, formula):
+def test_symbols_and_what_fonts_of_latex_lack_become_formulas(words, formula):
     assert latex(words) == formula
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("minimum of R, λ = 1", r"minimum of $R$, $\lambda$ = 1"),
+        ("‖x‖², mean", r"$\lVert x \rVert^{2}$, mean"),
+        ("task 1a, a run that I saw, a_b", "task 1a, a run that I saw, a_b"),
+    ],
+)
+def test_single_letters_in_a_table_are_symbols_unless_they_are_words(words, expected):
+    forms, _ = table(pd.DataFrame({words: [words]}))._repr_mimebundle_()
+    heading, _, cell = forms["text/markdown"].split("\n")
+    assert heading.strip("| ") == cell.strip("| ") == expected
+    assert words in forms["text/plain"]
 
 
 def test_a_figure_has_three_pictures_of_one_size_and_its_description():
