@@ -56,7 +56,6 @@ NO_DIGITS = {
         [[(x, 0.3), (x, 0.7)] for x in (0.2, 0.5, 0.8)],
         "Found 3 marks; expected a single digit.",
     ),
-    "digit with a blot": ([SEVEN, [(0.1, 0.9)]], "Found 2 marks; expected a single digit."),
     "line": ([[(0.1, 0.5), (0.9, 0.5)]], "Found a line or a row of letters; expected a digit."),
 }
 
