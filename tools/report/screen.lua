@@ -42,7 +42,13 @@ local function wide(table_)
   end
   for _, body in ipairs(table_.bodies) do
     body.row_head_columns = 1
-    for _, row in ipairs(body.body) do name_formulas(row.cells[1]) end
+    for _, row in ipairs(body.body) do
+      name_formulas(row.cells[1])
+      for _, cell in ipairs(row.cells) do
+        -- Numbers need as much width as they have digits; words would become narrow columns.
+        if pandoc.utils.stringify(cell.contents):find(" ") then cell.classes:insert("words") end
+      end
+    end
   end
   local first = table_.head.rows[1]
   local label = first and pandoc.utils.stringify(first.cells[1].contents) or ""
