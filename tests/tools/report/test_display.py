@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
+from nbconvert.exporters import HTMLExporter
 
+import tools.report
 from runs import figures
 from runs.figures import new_figure
 from tools.report.display import latex, picture, show_notes, table, text
@@ -128,3 +132,20 @@ def test_notes_name_other_settings_and_modules_of_another_folder(capsys, tmp_pat
     assert settings.startswith("Not the assignment's settings: SEED = 3, DIGITS = (4, 9). ")
     assert modules == f"The modules are those of another folder: {root}."
     assert text("**A** `b`").forms["text/markdown"] == "**A** `b`"
+
+
+def test_nbconverts_own_page_gets_the_descriptions_by_a_template_of_ours(caplog):
+    figure, _ = new_figure("loss")
+    cells = []
+    for description in ("A line.", 'Dots < 1 & "more".'):
+        forms = picture(figure, description).forms
+        data = {"image/svg+xml": forms["image/svg+xml"], "text/plain": forms["text/plain"]}
+        output = nbformat.v4.new_output("display_data", data)
+        cells.append(nbformat.v4.new_code_cell("secret = 1", outputs=[output]))
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    template = Path(tools.report.__file__).with_name("with_code")
+    page, _ = HTMLExporter(template_name=str(template)).from_notebook_node(notebook)
+    images = BeautifulSoup(page, "html.parser").find_all("img")
+    assert [image["alt"] for image in images] == ["A line.", 'Dots < 1 & "more".']
+    assert "secret" in page
+    assert caplog.text == ""

@@ -424,6 +424,41 @@ def test_no_formula_and_no_number_breaks_at_the_end_of_a_line():
     assert not [text for text, _, _ in pieces if text.endswith("step") or text.startswith("978")]
 
 
+def test_powers_of_ten_are_raised_digits_of_the_texts_font():
+    table = "| a | b |\n|:--|--:|\n| 10⁻⁵ | 4.0 × 10⁻¹² |\n| x | 22.0 × 10⁻⁸ |"
+    nb = notebook(
+        new_markdown_cell("In the text 7.9 × 10⁻⁹ and 3 m²."),
+        stored(markdown_output(table), *figure_outputs("In a caption 10⁻³.")),
+    )
+    pdf, page = to_pdf(nb), to_page(nb)
+    assert page.count("sup") == 6
+    for text in (page.text, pdf.pages[0].extract_text()):
+        assert not set("⁻⁰¹²³⁴⁵⁶⁷⁸⁹") & set(text)
+        for power in ("10−5", "10−12", "10−8", "10−9", "10−3"):
+            assert power in plain(text)
+    fonts = pdf.pages[0]["/Resources"]["/Font"].values()
+    assert all("NewCM" in font.get_object()["/BaseFont"] for font in fonts)
+
+
+@pytest.mark.parametrize("space", [" ", "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}"])
+def test_a_percent_sign_has_the_same_space_in_text_table_and_caption(space):
+    table = f"| a | b |\n|:--|--:|\n| 10{space}% of them | 97.6{space}% |"
+    page = to_page(
+        notebook(
+            new_markdown_cell(f"In the text 5{space}%, (6{space}%)."),
+            stored(markdown_output(table), *figure_outputs(f"In a caption 7{space}%.")),
+        )
+    )
+    for text in ("5\u202f%,", "(6\u202f%).", "10\u202f%", "97.6\u202f%", "7\u202f%."):
+        assert text in page.text
+
+
+def test_a_hat_over_one_letter_does_not_stretch():
+    page = to_page(notebook(new_markdown_cell(r"$\hat{y} \neq \widehat{ab}$")))
+    hats = [mark for mark in page.all("mo") if mark.get("accent")]
+    assert [hat.get("stretchy") for hat in hats] == ["false", None]
+
+
 def test_decimals_stand_under_each_other():
     def starts(*numbers, unit=""):
         table = "| a | b |\n|:--|--:|\n" + "\n".join(f"| x | {n}{unit} |" for n in numbers)

@@ -140,11 +140,15 @@ def output_of(shown):
 
 def a_notebook():
     """Formulas, a table with long cells, eight sections with a figure each, and *Try it*."""
+    row = {
+        "runs of all kinds": "mean of the changes",
+        "file accuracy": 0.9741,
+        "fixed accuracy": 0.9741,
+        "shuffled accuracy": 0.9463,
+        "shuffled minus fixed (95 % interval)": "−62.79 points (−72.70 to −52.87)",
+    }
     intervals = pd.DataFrame(
-        {
-            "run": ["the first of them"],
-            "change (95 % interval)": ["−62.79 points (−72.70 to −52.87)"],
-        }
+        [row, row | {"shuffled minus fixed (95 % interval)": "−288 steps (−470 to −106)"}]
     )
     cells = [
         new_markdown_cell(f"# A report\n\n## Formulas\n\n{FORMULAS}"),
