@@ -11,16 +11,16 @@ local TIED = {
   step = true, steps = true, task = true, tasks = true,
 }
 
--- Pandoc drops TeX outside of formulas, and prints what it does not recognise as text.
+-- Pandoc drops TeX outside formulas, and prints formulas that it does not recognise as text.
 local function refuse_raw(raw)
-  error("'" .. raw.text:sub(1, 60) .. "' stands outside of a formula; put it between $$", 0)
+  error("'" .. raw.text:sub(1, 60) .. "' is outside a formula; put it between $$", 0)
 end
 
 local function refuse_dollars(text)
   -- A dollar beside a digit is money.
   if text.text:find("$", 1, true) and not text.text:find("%d") then
-    error("a formula was not recognised at '" .. text.text .. "': there must be no blank line in "
-      .. "it, and no blank after its first or before its last single dollar", 0)
+    error("a formula was not recognised at '" .. text.text .. "': it must not contain a blank line, "
+      .. "nor a space after its first or before its last single dollar", 0)
   end
 end
 
@@ -59,8 +59,8 @@ local function superscripts(text)
   return inlines
 end
 
--- Take a cell apart into numbers, what stands before each of them, and the rest. Cells with the same
--- words between their numbers have the same pattern, and can be aligned with each other.
+-- Split a cell into numbers, the text before each of them, and the rest. Cells with the same words
+-- between their numbers have the same pattern, and can be aligned with each other.
 local function numbers_of(cell)
   local block, words = cell.contents[1], #cell.contents == 1
   pandoc.Plain(block and block.content or {}):walk({
@@ -126,14 +126,14 @@ local function align(cells)
   end
 end
 
--- What a row is about stays on one line, unless it is long.
+-- The heading of a row stays on one line, unless it is long.
 local function keep_whole(cell)
   if #pandoc.utils.stringify(cell.contents) < 40 then
     cell.contents = cell.contents:walk({ Space = function() return pandoc.Str(HARD_SPACE) end })
   end
 end
 
--- Only a column whose numbers all mean the same has decimals to compare.
+-- Only columns whose cells all have the same pattern are aligned.
 local function align_decimals(table_)
   for _, body in ipairs(table_.bodies) do
     for _, row in ipairs(body.body) do keep_whole(row.cells[1]) end

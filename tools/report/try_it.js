@@ -101,7 +101,7 @@
         Math.max(Math.min(edge(k + 1), old + 1) - Math.max(edge(k), old), 0)));
   }
 
-  // How far the center of mass is from the middle, as a whole number of rows or columns.
+  // How far the centre of mass is from the middle, in whole rows or columns.
   function offset(sums) {
     let total = 0, moment = 0;
     sums.forEach((sum, k) => { total += sum; moment += (2 * k - 27) * sum; });
@@ -140,7 +140,7 @@
 
   const sum = numbers => numbers.reduce((a, b) => a + b, 0);
 
-  // What each pixel adds to the logit of a digit; the last one is the bias.
+  // What each pixel adds to the logit of a digit; the last term is the bias.
   const terms = (weights, pixels, digit) =>
     Array.from({ length: SIDE * SIDE + 1 }, (_, place) =>
       (place < SIDE * SIDE ? pixels[place] / 127.5 - 1 : 1) * weights[10 * place + digit]);
@@ -153,7 +153,7 @@
 
   // --- what is shown -----------------------------------------------------------------------------
 
-  // Paints 28x28 numbers, those above 0 red, those below blue, the largest in full colour.
+  // Paints 28x28 numbers: positive ones red, negative ones blue, the largest in full colour.
   const RED = [224, 74, 56], BLUE = [76, 134, 232];
   function paint(target, values, most) {
     const image = new ImageData(SIDE, SIDE);
@@ -227,7 +227,7 @@
     return { p, problem };
   }
 
-  // Said only when a stroke or a step has ended, so that screen readers are not flooded.
+  // Only when a stroke or a step has ended, so that screen readers are not flooded.
   function announce(before = "") {
     const { p, problem } = update(), digit = p?.indexOf(Math.max(...p));
     element("result").textContent = before
@@ -249,7 +249,7 @@
     for (let k = first; k < points.length; k++) {
       pen.beginPath();
       pen.moveTo(...points[Math.max(k - 1, 0)]);
-      // A line of no length, a dot, would not be painted.
+      // A line of length zero, a dot, would not be painted.
       pen.lineTo(points[k][0] + 0.01, points[k][1]);
       pen.stroke();
     }
@@ -318,7 +318,7 @@
     drawAll();
     announce();
   });
-  // The ink has the colour of the page's text, also when that changes.
+  // The ink keeps the colour of the page's text when that changes.
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 
   document.querySelector(".try-it-slider").hidden = models.length < 2;

@@ -584,7 +584,7 @@ def test_characters_without_a_font_are_named_and_the_rest_is_printed(capsys, mon
     monkeypatch.setattr(typst, "compile", lambda *a, **k: compile_(*a, **{**k, **only_its_own}))
     pdf = to_pdf(notebook(new_markdown_cell("One 漢 and 字, two 漢.")))
     assert "First words." in page_texts(pdf)[0]
-    warning = "warning: no font here has the characters 漢字\n"
+    warning = "warning: no installed font has the characters 漢字\n"
     assert capsys.readouterr().err == warning
 
 
@@ -597,7 +597,7 @@ def test_characters_without_a_font_are_named_and_the_rest_is_printed(capsys, mon
         (r"$\nosuchmacro{x}$", "nosuchmacro"),
         ("$$\na\n\nb\n$$", "not recognised"),
         ("the $ x $ with blanks", "not recognised"),
-        (r"\begin{align} a &= b \end{align}", "outside of a formula"),
+        (r"\begin{align} a &= b \end{align}", "outside a formula"),
         ("![lost](nowhere.png)", "nowhere.png"),
     ],
 )
@@ -691,7 +691,7 @@ def test_a_file_that_is_not_a_notebook(run, tmp_path, old_report, content):
 
 def test_no_stored_outputs(run, tmp_path, old_report):
     path = save(notebook(new_code_cell("1 + 1")), tmp_path)
-    assert "holds no outputs" in run(path, "--no-execute", "--output-dir", old_report)
+    assert "has no stored outputs" in run(path, "--no-execute", "--output-dir", old_report)
 
 
 @pytest.fixture
