@@ -45,8 +45,7 @@ local function wide(table_)
     for _, row in ipairs(body.body) do
       name_formulas(row.cells[1])
       for _, cell in ipairs(row.cells) do
-        -- Numbers need as much width as they have digits; words would become narrow columns.
-        if pandoc.utils.stringify(cell.contents):find(" ") then cell.classes:insert("words") end
+        if utf8.len(pandoc.utils.stringify(cell.contents)) < 40 then cell.classes:insert("short") end
       end
     end
   end
