@@ -242,7 +242,9 @@ def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrain
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name)
-        bar = figure.colorbar(image, ax=row, aspect=9, pad=0.01, ticks=[-limit, 0, limit])
+        bar = figure.colorbar(
+            image, ax=row, aspect=8, shrink=0.85, pad=0.01, ticks=[-limit, 0, limit]
+        )
         bar.ax.yaxis.set_major_formatter(lambda value, position: number(value, ".2g"))
         # Inside the bar's ends, so that the labels of neighbouring bars stay apart.
         lowest, _, highest = bar.ax.get_yticklabels()
