@@ -430,8 +430,8 @@ def test_the_stored_evidence_is_complete_and_small():
     counts = table.groupby(["configuration", "block"]).size()
     assert set(counts) == {20}
     assert len(counts) == 5 * 3 + 2
-    assert set(evidence.read_histories()) == set(tasks.CONFIGURATIONS)
-    for name, count in (("long", 5), ("few_images", 10)):
+    assert set(evidence.read_histories()) == set(tasks.CONTINUED)
+    for name, count in (("long", 3), ("few_images", 10)):
         table = evidence.read_table(name)
         assert table.configuration.value_counts().to_dict() == dict.fromkeys(LAMBDA_OF, count)
     assert len(evidence.read_table("templates")) == 3
@@ -451,10 +451,9 @@ NOISY = ("periodicity", "mean_change", "deepest_dip", "iterations", "gradient_no
         Task("run", UNSHUFFLED, 3, 0, 500),
         Task("run", ONE, 2, 1, 500),
         Task("few images", ONE, 0, 4, 1000),
-        Task("long", ONE, 1, 0, 400),
         Task("templates", tasks.UNPENALISED, 2, 0, 500),
         Task("optimum", ONE, 0, 0, 0),
-        Task("continued", SHUFFLED, 0, 0, 400),
+        Task("continued", UNSHUFFLED, 0, 0, 400),
     ],
     ids=lambda task: f"{task.kind} {task.configuration}",
 )
@@ -489,6 +488,14 @@ def test_models_by_lambda_are_those_of_the_assignments_training_images():
     assert evidence.means_by_lambda("few_images").norm[0.1] == pytest.approx(chosen.norm.mean())
     for value, cost in optima.cost.items():
         assert [cost] == table.cost[(table.l2_reg_lambda == value) & (table.block == 0)].tolist()
+
+
+def test_long_runs_end_where_the_curves_of_the_continued_runs_end():
+    long = evidence.read_table("long").query("seed == 0").set_index("configuration")
+    for name in ("softmax lambda=0", "softmax lambda=0.001"):
+        last = evidence.read_histories()[name].iloc[-25:]
+        for column in ("train_accuracy", "val_accuracy"):
+            assert long[column][name] == pytest.approx(last[column].mean(), abs=0.004)
 
 
 def test_the_stored_differences_are_those_of_the_stored_accuracies():
