@@ -3,17 +3,17 @@
 # make figures  run the three experiments in the terminal
 # make lab      open the notebook in JupyterLab
 # make refresh  execute report.ipynb, store its outputs in it and its PDF in docs
-# make study    repeat the experiments over 20 seeds, find the optima, write study/evidence
+# make study    repeat the experiments with many seeds, write tools/study/evidence
 # make bench    compare with the frameworks, write benchmarks/results.md
-# make lint     ruff and mypy
-# make clean    remove what the above have made, except .venv
+# make lint     check style, formatting and types
+# make clean    remove everything that the other targets create, except .venv
 .PHONY: report test figures lab refresh study bench lint clean
 .DEFAULT_GOAL := report
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-# uv installs in a fraction of pip's time; where it cannot, pip does it.
+# uv is much faster than pip; if it fails, pip installs.
 UV := uv==0.13.9
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python

@@ -1,4 +1,4 @@
-"""Tasks 2b to 2e: the logistic model, digits 2 and 3; loss, accuracy, early stopping, shuffling."""
+"""Tasks 2b to 2e: train the logistic model on digits 2 and 3, without and with shuffling."""
 
 from pathlib import Path
 from typing import Any
@@ -8,19 +8,8 @@ import numpy as np
 import mnist
 from common.arguments import Array, Floats, check_targets_and_outputs
 from common.command_line import digit, run
+from runs import script, training
 from runs.figures import Figures, figure_run, figure_val_accuracies
-from runs.script import (
-    Trainers,
-    check_outputs,
-    exit_code,
-    report_runs,
-    save_all_weights,
-    save_figures,
-    show_figures,
-    task_parser,
-    worth_keeping,
-)
-from runs.training import finish_step_on_ctrl_c, train_with_progress
 from task2a import DIGITS, BinaryModel, cross_entropy_loss, pre_process_images
 from trainer import BaseTrainer
 from utils import BATCH_SIZE, PATIENCE, SEED, Data, load_binary_dataset
@@ -46,7 +35,7 @@ def accuracy(targets: Array, outputs: Floats) -> float:
 def calculate_accuracy(X: Floats, targets: Array, model: BinaryModel) -> float:
     """Compute the fraction of the samples X [N, 785] that the model classifies correctly.
 
-    The course's checks call this; the trainer calls `accuracy` with the outputs that it has.
+    Part of the starter code; the trainer calls `accuracy` with the outputs that it has.
     """
     return accuracy(targets, model.forward(X))
 
@@ -116,8 +105,8 @@ def make_trainers(data: Data, **settings: Any) -> dict[str, LogisticTrainer]:
     }
 
 
-def draw(trainers: Trainers) -> Figures:
-    """Draw the figures of task 2, by file name, as far as their runs have begun."""
+def draw(trainers: script.Trainers) -> Figures:
+    """Draw the figures of task 2, by file name, of those runs that have results."""
     figures = {}
     not_shuffled = trainers.get("task2_not_shuffled")
     if not_shuffled:
@@ -134,19 +123,20 @@ def draw(trainers: Trainers) -> Figures:
 
 def main(argv: list[str] | None = None) -> int:
     """Run task 2 from the command line, see ``--help``, and return the exit code."""
-    parser = task_parser(__doc__, learning_rate=LEARNING_RATE)
+    parser = script.task_parser(__doc__, learning_rate=LEARNING_RATE)
     parser.add_argument(
         "--digits",
-        nargs=2,
+        nargs="+",
         type=digit,
         default=DIGITS,
         metavar="DIGIT",
         help="the digits of target 1 and target 0, such as --digits 4 9 (default: 2 3)",
     )
     args = parser.parse_args(argv)
-    if args.digits[0] == args.digits[1]:
-        parser.error(f"argument --digits: {args.digits[0]} given twice; expected different digits")
-    check_outputs(args)
+    if len(args.digits) != 2 or args.digits[0] == args.digits[1]:
+        given = " ".join(map(str, args.digits))
+        parser.error(f"argument --digits: {given} given; expected two different digits")
+    script.check_outputs(args)
 
     trainers = make_trainers(
         load_data(args.digits, args.data_dir),
@@ -155,14 +145,14 @@ def main(argv: list[str] | None = None) -> int:
         patience=args.patience,
         seed=args.seed,
     )
-    with finish_step_on_ctrl_c() as interrupted:
-        train_with_progress(list(trainers.values()), args.epochs, interrupted, args.quiet)
-        trained = worth_keeping(trainers)
-        paths = save_all_weights(trained, args, model="logistic", classes=args.digits)
-        paths += save_figures(draw(trained), args)
-    report_runs(trained, paths, args)
-    show_figures(args)
-    return exit_code(trainers, interrupted())
+    with training.finish_step_on_ctrl_c() as interrupted:
+        training.train_with_progress(list(trainers.values()), args.epochs, interrupted, args.quiet)
+        trained = script.worth_keeping(trainers)
+        paths = script.save_all_weights(trained, args, model="logistic", classes=args.digits)
+        paths += script.save_figures(draw(trained), args)
+    script.report_runs(trained, paths, args)
+    script.show_figures(args)
+    return script.exit_code(trainers, interrupted())
 
 
 if __name__ == "__main__":

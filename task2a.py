@@ -1,6 +1,6 @@
 """Task 2a: preprocessing, the logistic model, its loss and its gradient check.
 
-Functions and methods raise a ValueError for arguments of a shape or dtype other than stated.
+Functions and methods raise a ValueError if an argument does not have the documented shape or dtype.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from common.gradient_check import check_gradient
 from common.linear import logits, weight_gradient
 from utils import load_binary_dataset
 
-DIGITS = (2, 3)  # of task 2: the digit whose target is 1, and the digit whose target is 0
+DIGITS = (2, 3)  # of task 2: digit 2 has target 1, digit 3 has target 0
 IMAGE_SIZE = 784
 
 
@@ -68,8 +68,8 @@ def cross_entropy_loss(targets: Array, outputs: Floats) -> float:
     Returns
     -------
     float
-        Always finite: an output rounded to 0 or 1 counts as the number closest to it that its
-        dtype can express. Summed in float64.
+        Always finite: an output of 0 counts as the smallest normal number of its dtype, and one of
+        1 as the largest number below 1. Summed in float64.
     """
     check_targets_and_outputs(targets, outputs, 1)
     float_info = np.finfo(outputs.dtype)
@@ -111,7 +111,7 @@ class BinaryModel:
         self.grad = weight_gradient(X, (outputs - targets) / len(X))  # X.T @ (ŷ − y) / N
 
     def zero_grad(self) -> None:
-        """Forget the gradient. The course's checks call this; `backward` does not need it."""
+        """Forget the gradient. Part of the starter code; `backward` does not need it."""
         self.grad = None
 
 
@@ -134,12 +134,12 @@ def gradient_approximation_test(model: BinaryModel, X: Floats, Y: Array) -> floa
     AssertionError
         If it is above 1e-6. The message names the worst weight, and what mistake would explain it.
     """
-    __tracebackhide__ = True
+    __tracebackhide__ = True  # pytest shows the message instead of this function.
     return check_gradient(model, X, Y, cross_entropy_loss)
 
 
 def main() -> None:
-    """Run the course's checks of this file, and the gradient check, on twenty real images."""
+    """Check this file as the course does, on real images, and the gradient on twenty of them."""
     images, Y, _, _ = load_binary_dataset(*DIGITS)
     X = pre_process_images(images)
     assert X.shape == (len(images), IMAGE_SIZE + 1), f"X has the shape {X.shape}"

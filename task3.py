@@ -1,4 +1,4 @@
-"""Tasks 3b to 3d: the softmax model, all ten digits; loss, accuracy, overfitting."""
+"""Tasks 3b to 3d: train the softmax model on all ten digits."""
 
 from pathlib import Path
 
@@ -7,21 +7,10 @@ import numpy as np
 import mnist
 from common.arguments import Array, Floats, check_targets_and_outputs
 from common.command_line import non_negative_float, run
+from runs import script, training
 from runs.figures import Figures, figure_run
-from runs.script import (
-    Trainers,
-    check_outputs,
-    exit_code,
-    report_runs,
-    save_all_weights,
-    save_figures,
-    show_figures,
-    task_parser,
-    worth_keeping,
-)
-from runs.training import finish_step_on_ctrl_c, train_with_progress
 from task2a import pre_process_images
-from task3a import NUM_CLASSES, SoftmaxModel, cross_entropy_loss, one_hot_encode
+from task3a import SoftmaxModel, cross_entropy_loss, one_hot_encode
 from trainer import BaseTrainer
 from utils import BATCH_SIZE, PATIENCE, SEED, Data, load_full_mnist
 
@@ -42,8 +31,8 @@ def accuracy(targets: Array, outputs: Floats) -> float:
     outputs : ndarray of shape (N, K), float
     """
     check_targets_and_outputs(targets, outputs)
-    # Like `numpy.argmax`, of several largest outputs the first one counts; but over a short last
-    # axis `numpy.argmax` takes ten times as long.
+    # Of several largest outputs the first one counts, as for `numpy.argmax`, which takes ten times
+    # as long over a short last axis.
     is_max = outputs == outputs.max(axis=-1, keepdims=True)
     if np.count_nonzero(is_max) > len(outputs):
         is_max &= np.cumsum(is_max, axis=-1) == 1
@@ -53,7 +42,7 @@ def accuracy(targets: Array, outputs: Floats) -> float:
 def calculate_accuracy(X: Floats, targets: Array, model: SoftmaxModel) -> float:
     """Compute the fraction of the samples X [N, 785] that the model classifies correctly.
 
-    The course's checks call this; the trainer calls `accuracy` with the outputs that it has.
+    Part of the starter code; the trainer calls `accuracy` with the outputs that it has.
     """
     return accuracy(targets, model.forward(X))
 
@@ -76,9 +65,9 @@ def load_data(data_dir: str | Path = mnist.DATA_DIR) -> Data:
     X_train, Y_train, X_val, Y_val = load_full_mnist(data_dir)
     return (
         pre_process_images(X_train),
-        one_hot_encode(Y_train, NUM_CLASSES),
+        one_hot_encode(Y_train, mnist.NUM_CLASSES),
         pre_process_images(X_val),
-        one_hot_encode(Y_val, NUM_CLASSES),
+        one_hot_encode(Y_val, mnist.NUM_CLASSES),
     )
 
 
@@ -111,20 +100,20 @@ def make_trainer(
     )
 
 
-def draw(trainers: Trainers) -> Figures:
-    """Draw the figures of task 3, by file name; none if the run has not begun."""
-    figures = {}
-    for trainer in trainers.values():
-        figures["task3b_softmax_train_loss.png"] = figure_run(trainer, "loss", LOSS_LIMITS)
-        figures["task3c_softmax_train_accuracy.png"] = figure_run(
-            trainer, "accuracy", ACCURACY_LIMITS
-        )
-    return figures
+def draw(trainers: script.Trainers) -> Figures:
+    """Draw the figures of task 3, by file name; none if the run has no results."""
+    trainer = trainers.get("task3_softmax")
+    if trainer is None:
+        return {}
+    return {
+        "task3b_softmax_train_loss.png": figure_run(trainer, "loss", LOSS_LIMITS),
+        "task3c_softmax_train_accuracy.png": figure_run(trainer, "accuracy", ACCURACY_LIMITS),
+    }
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run task 3 from the command line, see ``--help``, and return the exit code."""
-    parser = task_parser(__doc__, learning_rate=LEARNING_RATE)
+    parser = script.task_parser(__doc__, learning_rate=LEARNING_RATE)
     parser.add_argument(
         "--l2",
         type=non_negative_float,
@@ -133,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
         help="weight of the L2 penalty (default: %(default)s)",
     )
     args = parser.parse_args(argv)
-    check_outputs(args)
+    script.check_outputs(args)
 
     trainer = make_trainer(
         load_data(args.data_dir),
@@ -144,14 +133,16 @@ def main(argv: list[str] | None = None) -> int:
         seed=args.seed,
     )
     trainers = {"task3_softmax": trainer}
-    with finish_step_on_ctrl_c() as interrupted:
-        train_with_progress([trainer], args.epochs, interrupted, args.quiet)
-        trained = worth_keeping(trainers)
-        paths = save_all_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
-        paths += save_figures(draw(trained), args)
-    report_runs(trained, paths, args)
-    show_figures(args)
-    return exit_code(trainers, interrupted())
+    with training.finish_step_on_ctrl_c() as interrupted:
+        training.train_with_progress([trainer], args.epochs, interrupted, args.quiet)
+        trained = script.worth_keeping(trainers)
+        paths = script.save_all_weights(
+            trained, args, model="softmax", classes=range(mnist.NUM_CLASSES)
+        )
+        paths += script.save_figures(draw(trained), args)
+    script.report_runs(trained, paths, args)
+    script.show_figures(args)
+    return script.exit_code(trainers, interrupted())
 
 
 if __name__ == "__main__":

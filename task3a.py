@@ -1,6 +1,6 @@
 """Task 3a: one-hot encoding, the softmax model, its loss and its gradient check.
 
-Functions and methods raise a ValueError for arguments of a shape or dtype other than stated.
+Functions and methods raise a ValueError if an argument does not have the documented shape or dtype.
 """
 
 import numpy as np
@@ -70,7 +70,7 @@ def cross_entropy_loss(targets: Array, outputs: Floats) -> float:
 
 
 class SoftmaxModel:
-    """Softmax regression: ŷ = softmax(X w), with an L2 penalty λ Σ w².
+    """Softmax regression: ŷ = softmax(X w), with a penalty λ Σ w² of all weights, bias included.
 
     Parameters
     ----------
@@ -112,18 +112,18 @@ class SoftmaxModel:
             self.grad += 2 * self.l2_reg_lambda * self.w  # ∂/∂w of λ Σ w²
 
     def zero_grad(self) -> None:
-        """Forget the gradient. The course's checks call this; `backward` does not need it."""
+        """Forget the gradient. Part of the starter code; `backward` does not need it."""
         self.grad = None
 
 
 def gradient_approximation_test(model: SoftmaxModel, X: Floats, Y: Array) -> float:
     """Check `backward` as in task 2a, against central differences of J(w) = C(w) + λ Σ w²."""
-    __tracebackhide__ = True
+    __tracebackhide__ = True  # pytest shows the message instead of this function.
     return check_gradient(model, X, Y, cross_entropy_loss, model.l2_reg_lambda)
 
 
 def main() -> None:
-    """Run the course's checks of this file, and the gradient check, on twenty real images."""
+    """Check this file as the course does, on real images, and the gradient on twenty of them."""
     images, labels, _, _ = load_full_mnist()
     X = pre_process_images(images)
     Y = one_hot_encode(labels, NUM_CLASSES)

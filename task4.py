@@ -1,27 +1,16 @@
-"""Tasks 4b to 4e: what an L2 penalty does to the weights and the accuracy of the softmax model."""
+"""Tasks 4b to 4e: train the softmax model with different weights of the L2 penalty."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+import mnist
 from common.arguments import Floats
 from common.command_line import non_negative_float, run
+from runs import script, training
 from runs.figures import Figures, figure_norms, figure_templates, figure_val_accuracies_by_lambda
-from runs.script import (
-    Trainers,
-    check_outputs,
-    exit_code,
-    report_runs,
-    save_all_weights,
-    save_figures,
-    show_figures,
-    task_parser,
-    worth_keeping,
-)
-from runs.training import finish_step_on_ctrl_c, train_with_progress
 from task3 import LEARNING_RATE, SoftmaxTrainer, load_data, make_trainer
-from task3a import NUM_CLASSES
 from utils import Data
 
 # The settings of task 4 besides those of task 3.
@@ -48,8 +37,8 @@ def squared_norm(w: Floats) -> float:
     return float(np.sum(np.square(w, dtype=np.float64)))
 
 
-def draw(trainers: Trainers) -> Figures:
-    """Draw the figures of task 4, by file name, as far as their runs have begun."""
+def draw(trainers: script.Trainers) -> Figures:
+    """Draw the figures of task 4, by file name, of those runs that have results."""
     runs = list(trainers.values())
     figures: dict[str, Any] = {}
     if not runs:
@@ -63,7 +52,8 @@ def draw(trainers: Trainers) -> Figures:
     penalised = [trainer for trainer in runs if trainer.model.l2_reg_lambda > 0]
     if penalised:
         figures["task4c_l2_reg_accuracy.png"] = figure_val_accuracies_by_lambda(
-            penalised[::-1], ACCURACY_LIMITS
+            penalised[::-1],
+            ACCURACY_LIMITS,  # in the assignment's order, from the largest λ
         )
         norms = {trainer.model.l2_reg_lambda: squared_norm(trainer.model.w) for trainer in runs}
         figures["task4e_l2_reg_norms.png"] = figure_norms(norms, runs)
@@ -72,7 +62,7 @@ def draw(trainers: Trainers) -> Figures:
 
 def main(argv: list[str] | None = None) -> int:
     """Run task 4 from the command line, see ``--help``, and return the exit code."""
-    parser = task_parser(__doc__, learning_rate=LEARNING_RATE)
+    parser = script.task_parser(__doc__, learning_rate=LEARNING_RATE)
     parser.add_argument(
         "--l2",
         type=non_negative_float,
@@ -82,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
         help="weights of the L2 penalty; 0 is always added (default: 1 0.1 0.01 0.001)",
     )
     args = parser.parse_args(argv)
-    check_outputs(args)
+    script.check_outputs(args)
 
     trainers = make_trainers(
         load_data(args.data_dir),
@@ -92,14 +82,16 @@ def main(argv: list[str] | None = None) -> int:
         patience=args.patience,
         seed=args.seed,
     )
-    with finish_step_on_ctrl_c() as interrupted:
-        train_with_progress(list(trainers.values()), args.epochs, interrupted, args.quiet)
-        trained = worth_keeping(trainers)
-        paths = save_all_weights(trained, args, model="softmax", classes=range(NUM_CLASSES))
-        paths += save_figures(draw(trained), args)
-    report_runs(trained, paths, args)
-    show_figures(args)
-    return exit_code(trainers, interrupted())
+    with training.finish_step_on_ctrl_c() as interrupted:
+        training.train_with_progress(list(trainers.values()), args.epochs, interrupted, args.quiet)
+        trained = script.worth_keeping(trainers)
+        paths = script.save_all_weights(
+            trained, args, model="softmax", classes=range(mnist.NUM_CLASSES)
+        )
+        paths += script.save_figures(draw(trained), args)
+    script.report_runs(trained, paths, args)
+    script.show_figures(args)
+    return script.exit_code(trainers, interrupted())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The two data splits, the batch loader, and the curve of a history."""
+"""Load MNIST, cut it into batches, and plot training histories."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ BATCH_SIZE = 128
 EPOCHS = 500  # maximum
 PATIENCE = 10  # validations without improvement before stopping
 VALIDATIONS_PER_EPOCH = 5
-SEED = 0  # of the order of the samples
+SEED = 0  # for shuffling
 
 # X_train, Y_train, X_val, Y_val
 Data = tuple[Array, Array, Array, Array]
@@ -118,7 +118,7 @@ def batch_loader(
     if len(X) != len(Y):
         raise InputError(f"Y has {len(Y)} targets; expected {len(X)}, one for each sample of X")
     check_positive("batch_size", batch_size, whole=True, most=len(X))
-    # No `yield` here: it would put these errors off until the first batch is asked for.
+    # Generator expressions instead of `yield`, so that the checks above run at once.
     end = len(X) // batch_size * batch_size if drop_last else len(X)
     batches = (slice(start, start + batch_size) for start in range(0, end, batch_size))
     if not shuffle:
@@ -135,14 +135,14 @@ def plot_loss(
     *,
     axes: Axes | None = None,
 ) -> None:
-    """Draw a history.
+    """Plot a loss or an accuracy against its steps.
 
     Parameters
     ----------
     loss_dict : mapping of step to value
         A loss or an accuracy.
     label : str, optional
-        Its name in the legend.
+        Its name in the legend; for means, their number of steps is added.
     npoints_to_average : int > 0, default=1
         Draw the mean of this many consecutive points instead of the points themselves. Points left
         over at the end are not drawn.
@@ -154,7 +154,7 @@ def plot_loss(
     if axes is None:
         axes = plt.gca()
     num_points = len(loss_dict) // npoints_to_average * npoints_to_average
-    steps = np.array(list(loss_dict.keys())[:num_points]).reshape(-1, npoints_to_average)
+    steps = np.array(list(loss_dict)[:num_points]).reshape(-1, npoints_to_average)
     values = np.array(list(loss_dict.values())[:num_points]).reshape(-1, npoints_to_average)
     step = steps.mean(axis=1)
     mean = values.mean(axis=1)

@@ -18,9 +18,11 @@ Array = NDArray[Any]
 Floats = NDArray[np.floating]
 Measure = Callable[[Array, Floats], float]  # (targets, outputs) → mean, such as a loss
 
-# Kinds of dtypes, and what messages call them.
-FLOAT, INTEGERS, NUMBERS = "f", "iu", "fiub"
-NAMES = {FLOAT: "float", INTEGERS: "integers", NUMBERS: "numbers"}
+# Codes of dtype kinds, and what messages call them.
+FLOAT = "f"
+INTEGERS = "iu"
+NUMBERS = "fiub"
+KIND_NAMES = {FLOAT: "float", INTEGERS: "integers", NUMBERS: "numbers"}
 
 
 def check_positive(name: str, value: float, *, whole: bool = False, most: float = math.inf) -> None:
@@ -38,7 +40,7 @@ def check_matrix(
     """Check that an array has this many columns, a dtype of these kinds, and at least one row."""
     fits = array.ndim == 2 and array.shape[1] == columns and len(array) > 0
     if not fits or rows not in (None, len(array)) or array.dtype.kind not in kinds:
-        expected = f"{NAMES[kinds]} of [{rows or 'N'}, {columns}]"
+        expected = f"{KIND_NAMES[kinds]} of [{rows or 'N'}, {columns}]"
         raise InputError(f"{name} is {array.dtype} of shape {array.shape}; expected {expected}")
 
 
@@ -61,9 +63,13 @@ def check_targets_and_outputs(
     num_outputs : int, optional
         The expected K; by default, any K of at least 2.
     """
-    K = num_outputs or max(2, outputs.shape[-1])
-    check_matrix("outputs", outputs, K)
-    check_matrix("targets", targets, K, NUMBERS, len(outputs))
+    if num_outputs is None:
+        if outputs.ndim != 2 or outputs.shape[1] < 2:
+            expected = "(N, K) with K of at least 2"
+            raise InputError(f"outputs has the shape {outputs.shape}; expected {expected}")
+        num_outputs = outputs.shape[1]
+    check_matrix("outputs", outputs, num_outputs)
+    check_matrix("targets", targets, num_outputs, NUMBERS, len(outputs))
 
 
 def check_dataset(part: str, X: Floats, Y: Array, w: Floats) -> None:
@@ -71,6 +77,6 @@ def check_dataset(part: str, X: Floats, Y: Array, w: Floats) -> None:
     D, K = w.shape
     check_matrix(f"X_{part}", X, D)
     check_matrix(f"Y_{part}", Y, K, NUMBERS, len(X))
-    largest = float(np.finfo(X.dtype).max)
-    check_range(f"X_{part}", X, -largest, largest)
+    if not np.isfinite(X).all():
+        raise InputError(f"X_{part} contains NaN or infinity; expected finite numbers")
     check_range(f"Y_{part}", Y, 0, 1)

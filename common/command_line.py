@@ -63,7 +63,7 @@ def non_negative_float(text: str) -> float:
 
 
 def digit(text: str) -> int:
-    """Read one of the two digits of ``--digits``."""
+    """Read an option that is a digit, one of two."""
     if not (len(text) == 1 and text in "0123456789"):
         expected = "expected two digits, such as --digits 4 9"
         raise argparse.ArgumentTypeError(f"{text!r} given; {expected}")
@@ -79,7 +79,7 @@ def as_float(text: str) -> float:
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Run a command line, and print what its user can put right as one line.
+    """Run a command line, and print errors that its user can fix as one line.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def run(main: Callable[[], int]) -> NoReturn:
     code = EXIT_ERROR
     try:
         code = main()
-        flush_output()
+        sys.stdout.flush()  # A closed pipe raises here, and not when Python exits.
     except BrokenPipeError:
         # The reader of the pipe, such as `head`, has closed it. Without this, Python would complain
         # when it exits.
@@ -110,16 +110,6 @@ def run(main: Callable[[], int]) -> NoReturn:
     except FileError as error:
         fail(str(error))
     sys.exit(code)
-
-
-def flush_output() -> None:
-    """Flush standard output; raise a `FileError` if, for example, its disk is full."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise FileError(error.errno, error.strerror, "standard output") from error
 
 
 def name_option(error: InputError) -> str:

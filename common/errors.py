@@ -1,4 +1,4 @@
-"""Errors that a user can put right: a command line prints them as one line, without a traceback.
+"""Errors that a user can fix: a command line prints them as one line, without a traceback.
 
 Every other exception comes from a mistake in the code, for instance in a changed `backward`, and
 keeps its traceback.

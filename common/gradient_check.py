@@ -1,8 +1,8 @@
 """Compares a model's gradient with central differences of its cost, weight by weight.
 
 The relative error of a weight is |grad - difference|, divided by the larger of the two, but at
-least by one percent of the largest of all gradients: where a gradient is zero, rounding alone would
-make an error of 100 %.
+least by one percent of the largest gradient: next to a gradient of zero, the error of the
+difference alone would count as 100 %.
 """
 
 from typing import Any
@@ -11,13 +11,12 @@ import numpy as np
 
 from common.arguments import Array, Floats, Measure
 
-# The error of a central difference has a part that grows with ε² and a part of rounding that grows
-# with 1/ε. In float64, with losses around 1, this ε keeps both near 1e-10.
+# The truncation error of a central difference grows with ε², its rounding error with 1/ε. This ε
+# keeps both small in float64 for losses around 1.
 EPSILON = 1e-4
 TOLERANCE = 1e-6
 SMALLEST_SCALE = 0.01
-# An explanation leaves at most this part of what it explains. Rounding leaves less, another mistake
-# more.
+# A mistake explains a wrong gradient if it leaves at most this part of the difference unexplained.
 LARGEST_MISFIT = 1e-3
 
 
@@ -35,20 +34,19 @@ def check_gradient(
     loss : callable
         ``loss(Y, outputs)`` gives C(w).
     l2_reg_lambda : float, default=0
-        The λ of J(w) = C(w) + λ Σ w², the cost whose gradient `model.backward` claims to be.
+        The λ of J(w) = C(w) + λ Σ w², the cost that `model.backward` differentiates.
 
     Returns
     -------
     float
-        The largest relative error over all weights. No error is taken relative to less than one
-        percent of the largest gradient.
+        The largest relative error over all weights.
 
     Raises
     ------
     AssertionError
-        If the gradient has another shape than the weights, or the relative error of a weight is
-        above 1e-6. Says how many weights are off, which one has the largest absolute difference,
-        both its values, and, where one fits, what mistake the gradient looks like.
+        If the shape of the gradient differs from that of the weights, or the relative error of a
+        weight is above 1e-6. The message says how many weights are off, which of them has the
+        largest absolute difference, and, if one fits, what mistake would explain it.
     """
     __tracebackhide__ = True  # pytest shows the message instead of this function.
     X = X.astype(np.float64)
@@ -66,20 +64,22 @@ def check_gradient(
     difference = np.abs(grad - approximation)
     size = np.maximum(np.abs(grad), np.abs(approximation))
     scale = np.maximum(size, SMALLEST_SCALE * size.max())
-    off = ~(difference < TOLERANCE * scale)  # What is not finite is off, too.
+    off = ~(difference < TOLERANCE * scale)  # NaN is off, too.
     if off.any():
-        # Not the largest relative one: that is often a weight next to zero, whose sign is then an
-        # accident.
+        # Not the largest relative error: that is often one of a gradient next to zero.
         worst = np.unravel_index(np.argmax(difference), w.shape)
-        hint = "all of them are in the last row of w, the bias"
         if off[:-1].any():
             hint = explain(grad, approximation, w, l2_reg_lambda, len(X))
-        raise AssertionError(
+        else:
+            hint = "all of them are in the last row of w, the bias"
+        message = (
             f"{off.sum()} of {w.size} weights {'is' if off.sum() == 1 else 'are'} off, most of all"
             f" w{[int(i) for i in worst]}: backward gives {grad[worst]:.6g}, central differences"
             f" give {approximation[worst]:.6g}; the difference is {difference[worst]:.3g}"
-            + (hint and f"; {hint}")
         )
+        if hint:
+            message += f"; {hint}"
+        raise AssertionError(message)
     return float((difference / scale).max())
 
 
@@ -101,7 +101,7 @@ def central_differences(
 
 
 def explain(grad: Floats, approximation: Floats, w: Floats, l2_reg_lambda: float, N: int) -> str:
-    """Say what mistake a wrong gradient of N samples looks like; nothing if it is none of these."""
+    """Name the mistake that explains a wrong gradient of N samples, or return an empty string."""
     penalty = 2 * l2_reg_lambda * w
     loss = approximation - penalty
     of_loss, of_penalty = "the gradient of the loss", "the gradient 2λw of the penalty λ Σ w²"

@@ -1,11 +1,12 @@
-"""Numbers as they are set in print: in texts, tables, figures and on the command line."""
+"""Formats numbers for print: in texts, tables and figures, and on the command line."""
 
+import math
 import sys
 import unicodedata
 
-# No line may end between the groups of a number, or before its unit.
+# A line must not break between the groups of a number, or before its unit.
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
-# How a quantity is written in a table, by the last word of its name.
+# The format of a quantity in a table, by the last word of its name.
 FORMATS = {"step": ",", "accuracy": ".2%", "loss": ".4f", "points": "+.2f", "seconds": ".1f"}
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -17,31 +18,36 @@ def number(value: float, spec: str = "") -> str:
     ----------
     value : float
     spec : str
-        A format specification of Python's. ``","`` groups thousands by thin spaces, from five
-        digits on; ``"%"`` sets a thin space before the sign, ``"e"`` becomes a power of ten.
+        A Python format specification. ``","`` separates thousands by thin spaces, from five digits
+        on; ``"%"`` puts a thin space before the sign; ``"e"`` becomes a power of ten.
 
     Returns
     -------
     str
-        With a proper minus: ``−0.07``, ``1038``, ``20 000``, ``97.60 %``, ``7.8 × 10⁻⁹``; a dash
-        for NaN.
+        With a real minus sign: ``−0.07``, ``1038``, ``20 000``, ``97.60 %``, ``7.8 × 10⁻⁹``; a
+        dash for NaN.
     """
-    if value != value:
+    if math.isnan(value):
         return "–"
     digits, _, exponent = format(value, spec).partition("e")
-    if sum(map(str.isdigit, digits.partition(".")[0])) == 4:
+    whole_part = digits.partition(".")[0]
+    if sum(character.isdigit() for character in whole_part) == 4:
         digits = digits.replace(",", "")
     text = digits.replace("%", ",%").replace(",", THIN_SPACE).replace("-", "−")
-    return f"{text} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}" if exponent else text
+    if not exponent:
+        return text
+    return f"{text} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
 def format_cell(value: float | str, name: str) -> str:
-    """Format an entry of a table: a number as `FORMATS` says, a word as it is."""
-    return value if isinstance(value, str) else number(value, FORMATS.get(name.split()[-1], ""))
+    """Format the entry of a table: a number as `FORMATS` says, text as it is."""
+    if isinstance(value, str):
+        return value
+    return number(value, FORMATS.get(name.split()[-1], ""))
 
 
 def printable(text: str) -> str:
-    """Spell λ, minus, powers of ten and thin spaces plainly if standard output needs it."""
+    """Replace λ, minus signs, powers of ten and thin spaces if standard output lacks them."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

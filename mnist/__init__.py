@@ -21,7 +21,7 @@ DATA_DIR = Path(__file__).resolve().parent
 IMAGE_SHAPE = (28, 28)
 NUM_CLASSES = 10
 
-# EMNIST's authors named the files of its digits in this way, and stored each image by columns.
+# The names of EMNIST's digits, whose images are stored column by column.
 EMNIST_SPLITS = {"train": "emnist-digits-train", "t10k": "emnist-digits-test"}
 
 MAGIC_NUMBERS = {"images": 2051, "labels": 2049}
@@ -32,20 +32,20 @@ def load_split(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Load the first `count` images and labels of a split.
 
-    Files of `DATA_DIR` must have the checksums in its `SHA256SUMS`. Files of any other folder may
-    hold any data set in MNIST's layout; they are read to the end, so that their length and, for
-    gzip, their CRC are checked even when only a part is kept.
+    Files in `DATA_DIR` must have the checksums in its `SHA256SUMS`. Files in any other directory
+    may contain any data set in MNIST's layout; they are read to the end, so that their length and,
+    for gzip, their CRC are checked even if only a part is kept.
 
     Parameters
     ----------
     split : {"train", "t10k"}
         Training or test files: `{split}-images-idx3-ubyte` and `{split}-labels-idx1-ubyte`, each
-        plain or with `.gz` appended. The plain file is taken where both exist. Kaggle's names with
-        `.idx` are taken, too, and those of EMNIST's digits, whose images are turned upright.
+        plain or with `.gz` appended; if both exist, the plain file is read. Kaggle's names with
+        `.idx` are accepted, too, and those of EMNIST's digits, whose images are turned upright.
     count : int, optional
-        How many samples to load, at least 1. All of them by default.
+        How many samples to load, at least 1; by default all of them.
     data_dir : path-like
-        The folder with the files.
+        The directory with the files.
 
     Returns
     -------
@@ -68,18 +68,18 @@ def load_split(
     images, num_images = read_file(images_path, "images", IMAGE_SHAPE, count)
     if not num_images == num_labels >= (count or 1):
         expected = f"at least {count or 1}, and as many as the {num_labels} labels"
-        raise InputError(f"{images_path}: holds {num_images} images, expected {expected}")
+        raise InputError(f"{images_path}: contains {num_images} images; expected {expected}")
     if images_path.name.startswith(EMNIST_SPLITS[split]):
         images = images.swapaxes(1, 2)
     return images.reshape(len(images), -1), labels[:, np.newaxis]
 
 
 def find_file(split: str, ending: str, folder: Path) -> Path:
-    """Find the file of a split, under one of the six names that it may have."""
+    """Find the file of a split under one of its six possible names."""
     usual = f"{split}-{ending}"
     for name in (usual, usual.replace("-idx", ".idx"), f"{EMNIST_SPLITS[split]}-{ending}"):
         for path in (folder / name, folder / f"{name}.gz"):
-            # Kaggle's archive has folders of the usual names beside its files.
+            # Kaggle's archive has directories of the usual names beside its files.
             if path.is_file():
                 return path
     if not folder.is_dir():
@@ -90,7 +90,7 @@ def find_file(split: str, ending: str, folder: Path) -> Path:
 def read_file(
     path: Path, kind: str, item_shape: tuple[int, ...], count: int | None
 ) -> tuple[NDArray[np.uint8], int]:
-    """Read the first `count` items of a file, or all; give them and the number of all items."""
+    """Read the first `count` items of a file, or all; return them and the total number of items."""
     verified = is_verified(path)
     header_size = 4 * (2 + len(item_shape))
     item_size = math.prod(item_shape)
@@ -107,17 +107,17 @@ def read_file(
         raise InputError(f"{path}: ends after {len(content)} bytes, within its header")
     magic, total, *found_shape = np.frombuffer(content[:header_size], ">u4").tolist()
     if magic != (expected := MAGIC_NUMBERS[kind]):
-        raise InputError(f"{path}: magic number is {magic}, expected {expected} for {kind}")
+        raise InputError(f"{path}: magic number is {magic}; expected {expected} for {kind}")
     if tuple(found_shape) != item_shape:
-        raise InputError(f"{path}: images are of shape {found_shape}, expected {list(item_shape)}")
+        raise InputError(f"{path}: images are of shape {found_shape}; expected {list(item_shape)}")
     if size < 0 and len(content) != (expected := header_size + total * item_size):
-        raise InputError(f"{path}: {len(content)} bytes, expected {expected} for {total} {kind}")
+        raise InputError(f"{path}: {len(content)} bytes; expected {expected} for {total} {kind}")
     items = np.frombuffer(content, np.uint8, offset=header_size).reshape(-1, *item_shape)
     return items[:count].copy(), total
 
 
 def is_verified(path: Path) -> bool:
-    """Tell whether a file is a shipped one, which then has the right checksum."""
+    """Verify the checksum of a file in `DATA_DIR`; tell whether the file is one of these."""
     if path.parent.resolve() != DATA_DIR.resolve():
         return False
     with file_errors(path):
@@ -125,5 +125,5 @@ def is_verified(path: Path) -> bool:
     name = path.name.replace(".idx", "-idx")
     if f"{found}  {name}\n" not in (DATA_DIR / "SHA256SUMS").read_text(encoding="utf-8"):
         restore = "delete this file and restore it with `git checkout -- mnist`"
-        raise InputError(f"{path}: SHA-256 is {found}, expected the one in SHA256SUMS; {restore}")
+        raise InputError(f"{path}: SHA-256 is {found}; expected the one in SHA256SUMS; {restore}")
     return True

@@ -1,14 +1,14 @@
 """Figures of runs. Their style is in `style.mplstyle`.
 
-No figure is one of pyplot's, so the user's own backend, settings and current axes stay as they are;
-``plt.figure(figure)`` hands one over.
+Figures are not registered with pyplot, so the user's own backend, settings and current axes stay as
+they are; ``plt.figure(figure)`` registers one.
 """
 
 import contextlib
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib
 import matplotlib.style
@@ -24,27 +24,29 @@ from utils import plot_loss
 Figures = Mapping[str, Figure]  # by file name
 
 STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
-# The same thing has the same colour in all figures.
+# The same quantity has the same colour in all figures.
 TRAINING, VALIDATION = "#0072B2", "#D55E00"
 STEPS = "gradient steps"
-# Inches. Curves of one run have spikes and spread, which take height.
-WIDTH, HEIGHT_OF_A_RUN = 6.2, 3.55
-# The smallest λ that has a colour of its own.
-SMALLEST_LAMBDA = 1e-5
+WIDTH, HEIGHT = 6.2, 3.55  # inches
+# Both marks of a run are grey: one dotted, one dashed.
+BEST_STEP: dict[str, Any] = {"color": "0.45", "linestyle": (0, (1, 1.5))}
+EARLY_STOP: dict[str, Any] = {"color": "0.2", "linestyle": (0, (6, 2)), "linewidth": 1}
+# The smallest λ with a colour of its own.
+SMALLEST_LAMBDA = 1e-4
 
 
 @contextlib.contextmanager
 def house_style() -> Iterator[None]:
-    """Let what is drawn or saved look as `style.mplstyle` says, whatever the user's matplotlibrc.
+    """Draw and save in the style of `style.mplstyle`, whatever the user's matplotlibrc says.
 
-    Functions that draw or save figures have it as their decorator.
+    Functions that draw or save figures use it as a decorator.
     """
     with matplotlib.style.context(["default", STYLE_FILE]):
         yield
 
 
-def new_figure(ylabel: str, xlabel: str = STEPS, height: float = 2.4) -> tuple[Figure, Axes]:
-    """Make a figure so many inches high, with one pair of axes."""
+def new_figure(ylabel: str, xlabel: str = STEPS, height: float = HEIGHT) -> tuple[Figure, Axes]:
+    """Make a figure with one pair of axes; the height is in inches."""
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots()
     axes.set(xlabel=xlabel, ylabel=ylabel)
@@ -54,62 +56,54 @@ def new_figure(ylabel: str, xlabel: str = STEPS, height: float = 2.4) -> tuple[F
 
 
 def color_of(l2_reg_lambda: float) -> tuple[float, ...] | str:
-    """Give each λ its own colour: black for 0, then the lighter, the larger λ is."""
+    """Choose the colour of a λ: black for 0; otherwise, the larger λ, the lighter the colour."""
     if l2_reg_lambda == 0:
         return "black"
-    shade = 1 - math.log(l2_reg_lambda) / math.log(SMALLEST_LAMBDA)
-    return matplotlib.colormaps["viridis"](0.75 * min(max(shade, 0), 1))
+    lightness = 1 - math.log(l2_reg_lambda) / math.log(SMALLEST_LAMBDA)
+    return matplotlib.colormaps["plasma"](0.78 * min(max(lightness, 0), 1))
 
 
-def label_end(
-    axes: Axes, x: float, y: float, text: str, color: Any = "0.15", points: float = -1
+def label_point(
+    axes: Axes, x: float, y: float, text: str, color: Any = "0.15", offset: float = -1
 ) -> None:
-    """Write what a line is beside its end (x, y), so many points above it or, if < 0, below it."""
-    where = "top" if points < 0 else "bottom" if points > 0 else "center"
-    annotate(axes, text, (x, y), (4, points), va=where, color=color)
+    """Write text to the right of a point; the vertical offset is in typographic points."""
+    alignment = "center"
+    if offset > 0:
+        alignment = "bottom"
+    if offset < 0:
+        alignment = "top"
+    axes.annotate(
+        text,
+        (x, y),
+        xytext=(4, offset),
+        textcoords="offset points",
+        verticalalignment=alignment,
+        color=color,
+    )
 
 
-def annotate(axes: Axes, text: str, xy: Any, points: tuple[float, float], **look: Any) -> None:
-    """Write beside a place of a figure, so many points to its right and above it."""
-    axes.annotate(text, xy, xytext=points, textcoords="offset points", **look)
-
-
-def legend_above(figure: Figure, columns: int = 3) -> None:
-    """Explain the lines above the figure, where the legend hides none of them."""
-    figure.legend(loc="outside upper center", ncols=columns, frameon=False)
+def legend_above(figure: Figure) -> None:
+    """Put the legend above the axes, where it hides no line."""
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
 
 
 def limit_y(axes: Axes, ylim: tuple[float, float], values: Iterable[float]) -> None:
-    """Set the limits of the y axis, which suit the assignment's runs, if the values lie within.
+    """Set the limits of the y axis if these values, where the curves end, are within them.
 
-    Otherwise, as for another data set, the curves that end in these values are shown as a whole.
+    The limits suit the assignment's runs; for other data the curves are shown completely.
     """
     if all(ylim[0] <= value <= ylim[1] for value in values):
         axes.set_ylim(ylim)
 
 
-def mark_early_stop(
-    axes: Axes, trainer: BaseTrainer, corner: Literal["upper right", "lower right"]
-) -> None:
-    """Mark the step that was kept and, if there was one, the early stop; a corner names both."""
-    kept = trainer.summary()["best_step"]
-    looks: dict[str, Any] = {"color": "0.45", "linestyle": (0, (1, 1.5))}
-    marks = [axes.axvline(kept, label=f"kept, step {number(kept, ',')}", **looks)]
-    if trainer.ended == "early stop":
-        looks = {"color": "0.2", "linestyle": (0, (6, 2)), "linewidth": 1}
-        label = f"early stop, step {number(trainer.stop_step, ',')}"
-        marks.append(axes.axvline(trainer.stop_step, label=label, **looks))
-    axes.legend(handles=marks, loc=corner)
-
-
 def add_note(figure: Figure, text: str) -> None:
-    """Write a line below a figure, where no legend is."""
-    lines = filter(None, [figure.get_supxlabel(), text])
+    """Add a line of text below the axes."""
+    lines = [line for line in (figure.get_supxlabel(), text) if line]
     figure.supxlabel("\n".join(lines), color="0.35", fontsize="medium")
 
 
-def mark_cut_short(figure: Figure, trainers: Iterable[BaseTrainer]) -> None:
-    """Say below a figure which of the runs that it shows were interrupted or diverged."""
+def note_incomplete_runs(figure: Figure, trainers: Iterable[BaseTrainer]) -> None:
+    """Note below the axes which runs were interrupted or diverged."""
     for trainer in trainers:
         if trainer.ended in ("interrupted", "diverged"):
             add_note(figure, f"{trainer.ended} at step {trainer.stop_step}: {trainer.name}")
@@ -127,31 +121,43 @@ def figure_run(trainer: BaseTrainer, quantity: str, ylim: tuple[float, float]) -
     ylim : pair of float
         Limits of the y axis, see `limit_y`.
     """
-    ylabel = "cross-entropy loss" if quantity == "loss" else "accuracy"
-    figure, axes = new_figure(ylabel, height=HEIGHT_OF_A_RUN)
-    train, val = trainer.train_history[quantity], trainer.val_history[quantity]
-    # As many batches as lie between two validations.
-    averaged = trainer.steps_per_validation if quantity == "loss" else 1
+    is_loss = quantity == "loss"
+    figure, axes = new_figure("cross-entropy loss" if is_loss else "accuracy")
+    train = trainer.train_history[quantity]
+    val = trainer.val_history[quantity]
+    # The training loss is averaged over the batches between two validations.
+    averaged = trainer.steps_per_validation if is_loss else 1
     plot_loss(train, "training", averaged, axes=axes)
     plot_loss(val, "validation", axes=axes)
-    for line, width in zip(axes.lines, (0.9, 1.8), strict=True):
-        line.set_linewidth(width)  # In grey, they tell one from the other.
-    if quantity == "accuracy":
+    # The line widths distinguish the two in grey.
+    training_line, validation_line = axes.lines
+    training_line.set_linewidth(0.9)
+    validation_line.set_linewidth(1.8)
+    if not is_loss:
         steps = [step for step in train if step in val]
-        lower, upper = ([history[step] for step in steps] for history in (train, val))
-        axes.fill_between(steps, lower, upper, color="0.85", linewidth=0, label="gap")
-    kept = trainer.summary()
-    limit_y(axes, ylim, (kept[f"train_{quantity}"], kept[f"val_{quantity}"]))
-    legend_above(figure)  # Of the curves; there is room for the marks in a corner without any.
-    mark_early_stop(axes, trainer, "upper right" if quantity == "loss" else "lower right")
-    mark_cut_short(figure, [trainer])
+        train_values = [train[step] for step in steps]
+        val_values = [val[step] for step in steps]
+        axes.fill_between(steps, train_values, val_values, color="0.85", linewidth=0, label="gap")
+    legend_above(figure)
+
+    summary = trainer.summary()
+    limit_y(axes, ylim, (summary[f"train_{quantity}"], summary[f"val_{quantity}"]))
+    best_step = summary["best_step"]
+    marks = [axes.axvline(best_step, label=f"best step, {number(best_step, ',')}", **BEST_STEP)]
+    if trainer.ended == "early stop":
+        early_stop = f"early stop, step {number(trainer.stop_step, ',')}"
+        marks.append(axes.axvline(trainer.stop_step, label=early_stop, **EARLY_STOP))
+    # This corner is free of curves.
+    axes.legend(handles=marks, loc="upper right" if is_loss else "lower right")
+    note_incomplete_runs(figure, [trainer])
     return figure
 
 
-def plot_val_accuracy(axes: Axes, trainer: BaseTrainer, *style: str, **look: Any) -> None:
-    """Draw the validation accuracies of a run, and mark their end."""
-    steps, accuracies = zip(*trainer.val_history["accuracy"].items(), strict=True)
-    (line,) = axes.plot(steps, accuracies, *style, label=trainer.name, **look)
+def plot_val_accuracy(axes: Axes, trainer: BaseTrainer, **style: Any) -> None:
+    """Draw the validation accuracies of a run, with a bar at their end."""
+    steps = list(trainer.val_history["accuracy"])
+    accuracies = list(trainer.val_history["accuracy"].values())
+    (line,) = axes.plot(steps, accuracies, label=trainer.name, **style)
     axes.plot(steps[-1], accuracies[-1], "|", color=line.get_color(), markersize=12)
 
 
@@ -167,13 +173,14 @@ def figure_val_accuracies(trainers: Collection[BaseTrainer], ylim: tuple[float, 
         Limits of the y axis, see `limit_y`.
     """
     figure, axes = new_figure("validation accuracy")
-    axes.set_prop_cycle(matplotlib.rcParams["axes.prop_cycle"][1:])  # The first is training's.
+    # The first colour is that of training.
+    axes.set_prop_cycle(matplotlib.rcParams["axes.prop_cycle"][1:])
     for trainer in trainers:
         plot_val_accuracy(axes, trainer)
     axes.plot([], [], "|", color="0.15", markersize=8, label="end of the run")
     legend_above(figure)
-    limit_y(axes, ylim, (trainer.summary()["val_accuracy"] for trainer in trainers))
-    mark_cut_short(figure, trainers)
+    limit_y(axes, ylim, [trainer.summary()["val_accuracy"] for trainer in trainers])
+    note_incomplete_runs(figure, trainers)
     return figure
 
 
@@ -181,61 +188,49 @@ def figure_val_accuracies(trainers: Collection[BaseTrainer], ylim: tuple[float, 
 def figure_val_accuracies_by_lambda(
     trainers: Collection[BaseTrainer], ylim: tuple[float, float]
 ) -> Figure:
-    """Draw the validation accuracies of runs with other λ, as a whole and around the best (4c).
+    """Draw the validation accuracies of runs with different λ against gradient steps (task 4c).
 
     Parameters
     ----------
     trainers : collection of BaseTrainer
-        At least one, after their runs, with at least one validation each. The name of each stands
-        at its end.
+        After their runs, with at least one validation each. Each curve has its name at its end.
     ylim : pair of float
-        Limits of the y axis of the whole, see `limit_y`. Above it, a second panel shows two
-        hundredths around the best run.
+        Limits of the y axis, see `limit_y`.
     """
-    figure, whole = new_figure("", height=2.7)
-    rows = figure.add_gridspec(2)
-    whole.set_subplotspec(rows[1])
-    closer = figure.add_subplot(rows[0], sharex=whole)
-    closer.tick_params(labelbottom=False)
-    figure.supylabel("validation accuracy", fontsize="medium")
-    kept = [trainer.summary()["val_accuracy"] for trainer in trainers]
-    middle = round(max(kept), 2)
-    limit_y(whole, ylim, kept)
-    closer.set_ylim(middle - 0.01, middle + 0.01)
-    for axes in (closer, whole):
-        for position, trainer in enumerate(trainers):
-            color = color_of(trainer.model.l2_reg_lambda)
-            plot_val_accuracy(axes, trainer, ("-", "--")[position % 2], color=color)
-            end = list(trainer.val_history["accuracy"].items())[-1]
-            # A name stands where its curve ends close to no other.
-            if (axes is closer) == (abs(end[1] - middle) < 0.01):
-                label_end(axes, *end, trainer.name, points=0)
-        axes.margins(x=0.13)
-    mark_cut_short(figure, trainers)
+    figure, axes = new_figure("validation accuracy")
+    for position, trainer in enumerate(trainers):
+        color = color_of(trainer.model.l2_reg_lambda)
+        plot_val_accuracy(axes, trainer, color=color, linestyle=("-", "--")[position % 2])
+        step, accuracy = list(trainer.val_history["accuracy"].items())[-1]
+        label_point(axes, step, accuracy, trainer.name, color)
+    # Room for the name of the longest run.
+    longest = max(trainer.stop_step for trainer in trainers)
+    axes.set_xlim(-0.02 * longest, 1.16 * longest)
+    limit_y(axes, ylim, [trainer.summary()["val_accuracy"] for trainer in trainers])
+    note_incomplete_runs(figure, trainers)
     return figure
 
 
 @house_style()
 def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrainer] = ()) -> Figure:
-    """Draw the weights of each class as an image, one row for each model (task 4b).
+    """Draw the weights of each class as an image, with one row per model (task 4b).
 
     Parameters
     ----------
     weights : mapping of str to ndarray of shape (785, K), float
-        By what stands beside the row.
+        By the label of the row.
     trainers : iterable of BaseTrainer, optional
-        The runs that they are from.
+        The runs that the weights are from.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Each row has a scale of its own, symmetric around zero: red speaks for the digit, blue
-        against it.
+        Each row has its own scale, symmetric around zero: positive weights are red, negative blue.
     """
     num_classes = next(iter(weights.values())).shape[1]
     figure = Figure(figsize=(WIDTH, 0.6 * len(weights) + 0.2))
     grid = figure.subplots(len(weights), num_classes, squeeze=False)
-    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0, hspace=0.05)
     for k, axes in enumerate(grid[0]):
         axes.set_title(f"{k}")
     for row, (name, w) in zip(grid, weights.items(), strict=True):
@@ -249,43 +244,48 @@ def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrain
         row[0].set_ylabel(name)
         bar = figure.colorbar(image, ax=row, aspect=9, pad=0.01, ticks=[-limit, 0, limit])
         bar.ax.yaxis.set_major_formatter(lambda value, position: number(value, ".2g"))
-    mark_cut_short(figure, trainers)
+        # Inside the bar's ends, so that the labels of neighbouring bars stay apart.
+        lowest, _, highest = bar.ax.get_yticklabels()
+        lowest.set_verticalalignment("bottom")
+        highest.set_verticalalignment("top")
+    note_incomplete_runs(figure, trainers)
     return figure
 
 
 @house_style()
-def figure_norms(
-    norms: Mapping[float, float],
-    trainers: Iterable[BaseTrainer],
-    optima: Mapping[float, float] | None = None,
-) -> Figure:
+def figure_norms(norms: Mapping[float, float], trainers: Iterable[BaseTrainer]) -> Figure:
     """Draw ‖w‖² of the finished models against λ (task 4e).
 
     Parameters
     ----------
     norms : mapping of λ to ‖w‖²
-        λ = 0 has no place on a logarithmic axis and becomes a horizontal line.
+        λ = 0 has no place on a logarithmic axis: it becomes a horizontal line.
     trainers : iterable of BaseTrainer
-        The runs that they are from.
-    optima : mapping of λ to ‖w‖², optional
-        Of the models that minimise J, for comparison.
+        The runs that the models are from.
     """
-    figure, axes = new_figure("‖w‖²", xlabel="λ", height=2.2)
+    figure, axes = new_figure("‖w‖²", xlabel="λ", height=2.4)
     axes.set(xscale="log", yscale="log")
     penalised = {value: norm for value, norm in sorted(norms.items()) if value > 0}
-    if optima:
-        optima = dict(sorted(optima.items()))
-        axes.plot(*zip(*optima.items(), strict=True), "s--", color="0.45", markersize=4)
-        label_end(axes, *next(iter(optima.items())), "minimum of J", points=1)
     axes.plot(list(penalised), list(penalised.values()), "k-")
     for l2_reg_lambda, norm in penalised.items():
-        axes.plot(l2_reg_lambda, norm, "o", color=color_of(l2_reg_lambda), markeredgecolor="black")
-        place = l2_reg_lambda, norm
-        annotate(axes, number(norm, ".3g"), place, (-4, -5), ha="right", va="top")
+        axes.plot(
+            l2_reg_lambda,
+            norm,
+            "o",
+            color=color_of(l2_reg_lambda),
+            markeredgecolor="black",
+        )
+        label_point(axes, l2_reg_lambda, norm, number(norm, ".3g"), offset=4)
     if 0 in norms:
         axes.axhline(norms[0], color=color_of(0), linestyle=(0, (1, 3)), linewidth=1)
-        text, right = f"λ = 0, early stop: {number(norms[0], '.3g')}", ("axes fraction", "data")
-        annotate(axes, text, (1, norms[0]), (-4, 3), ha="right", xycoords=right)
-    axes.margins(x=0.12, y=0.14)
-    mark_cut_short(figure, trainers)
+        axes.annotate(
+            f"λ = 0: {number(norms[0], '.3g')}",
+            (1, norms[0]),
+            xycoords=("axes fraction", "data"),
+            xytext=(-4, 3),
+            textcoords="offset points",
+            horizontalalignment="right",
+        )
+    axes.margins(x=0.12, y=0.2)
+    note_incomplete_runs(figure, trainers)
     return figure

@@ -4,6 +4,7 @@ import argparse
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,9 +31,10 @@ from utils import BATCH_SIZE, EPOCHS, PATIENCE, SEED
 
 Trainers = Mapping[str, BaseTrainer]  # by the names of their weights files
 
-# Tables and figures name those that are not the assignment's.
+# Tables and figures list those that differ from the assignment's.
 SETTINGS = (
     "digits",
+    "l2",
     "data_dir",
     "seed",
     "epochs",
@@ -58,7 +60,7 @@ def task_parser(description: str | None, learning_rate: float) -> Parser:
     parser.set_defaults(parser=parser)
     parser.add_argument(
         "--data-dir",
-        type=Path,
+        type=lambda text: Path(text).resolve(),
         default=mnist.DATA_DIR,
         help="directory with the four IDX files (default: %(default)s)",
     )
@@ -66,7 +68,7 @@ def task_parser(description: str | None, learning_rate: float) -> Parser:
         "--seed",
         type=non_negative_int,
         default=SEED,
-        help="random seed, of the order of the samples (default: %(default)s)",
+        help="random seed for shuffling the samples (default: %(default)s)",
     )
     parser.add_argument(
         "--epochs",
@@ -110,7 +112,7 @@ def task_parser(description: str | None, learning_rate: float) -> Parser:
 
 
 def check_outputs(args: argparse.Namespace) -> None:
-    """Check before the training that its results can be written and shown.
+    """Check before training that the results can be saved and shown.
 
     Raises
     ------
@@ -129,7 +131,7 @@ def changed_settings(args: argparse.Namespace) -> str:
     """List the settings that are not the assignment's; an empty string if there are none."""
     changed = []
     for name in SETTINGS:
-        value = getattr(args, name, None)
+        value: Any = getattr(args, name, None)
         if not np.array_equal(value, args.parser.get_default(name)):
             text = " and ".join(map(str, np.atleast_1d(value)))
             changed.append(f"{name.replace('_', ' ')} {text}")
@@ -137,7 +139,7 @@ def changed_settings(args: argparse.Namespace) -> str:
 
 
 def worth_keeping(trainers: Trainers) -> Trainers:
-    """Select the runs that have begun; for the others, an older file is better."""
+    """Select the runs that have begun; the others would replace an older, better file."""
     return {name: trainer for name, trainer in trainers.items() if has_begun(trainer)}
 
 
@@ -154,14 +156,13 @@ def save_all_weights(
     classes : sequence of int
         The digit of each output; for the logistic model those of target 1 and of target 0.
     """
-    is_mnist = args.data_dir.resolve() == mnist.DATA_DIR.resolve()
     paths = []
     for name, trainer in trainers.items():
         settings = {
             "model": model,
             "classes": list(classes),
             "l2_reg_lambda": float(getattr(trainer.model, "l2_reg_lambda", 0)),
-            "data": "MNIST" if is_mnist else str(args.data_dir),
+            "data": "MNIST" if args.data_dir == mnist.DATA_DIR else str(args.data_dir),
             "epochs": args.epochs,
             "learning_rate": args.learning_rate,
             "batch_size": args.batch_size,

@@ -36,7 +36,7 @@ def train_all(trainers: Sequence[BaseTrainer], num_epochs: int) -> None:
             runs = [threads.submit(trainer.train, num_epochs) for trainer in trainers]
             wait(runs)
         except BaseException:
-            # Ctrl-C reaches this thread only: the others stop after their step.
+            # Only this thread gets Ctrl-C: tell the others to stop after their step.
             threads.shutdown(wait=False, cancel_futures=True)
             for trainer in trainers:
                 trainer.after_step = lambda _: True
@@ -103,7 +103,7 @@ def has_begun(trainer: BaseTrainer) -> bool:
 
 
 def show_progress(line: tqdm, trainer: BaseTrainer) -> None:
-    """Show the step of a run and its last validation, in 80 columns."""
+    """Show the step of a run and its last recorded validation, in 80 columns."""
     if trainer.val_history["loss"]:
         step, loss = list(trainer.val_history["loss"].items())[-1]
         accuracy = number(trainer.val_history["accuracy"][step], ".2%")
@@ -116,7 +116,7 @@ def show_progress(line: tqdm, trainer: BaseTrainer) -> None:
 
 @contextlib.contextmanager
 def finish_step_on_ctrl_c() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C only be noted, so that the step can be finished; the second one raises.
+    """Record the first Ctrl-C, so that the current step can finish; a second one raises.
 
     Yields
     ------

@@ -17,6 +17,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import mnist
+from common.errors import FileError
 
 NAMES = {
     (split, kind): f"{split}-{kind}-idx{dimensions}-ubyte"
@@ -206,23 +207,23 @@ def labels_file(labels, claimed=6):
     [
         ({"images": b""}, "images-idx3-ubyte{gz}: ends after 0 bytes, within its header"),
         ({"images": IMAGES_FILE[:15]}, "ends after 15 bytes, within its header"),
-        ({"images": IMAGES_FILE[:16]}, "16 bytes, expected 4720 for 6 images"),
-        ({"images": IMAGES_FILE[:4719]}, "4719 bytes, expected 4720 for 6 images"),
-        (images_file(2051, 5, 28, 28), "4720 bytes, expected 3936 for 5 images"),
-        (images_file(2051, 2**32 - 1, 28, 28), "4720 bytes, expected 3367254359296 for"),
-        (images_file(2050, 6, 28, 28), "magic number is 2050, expected 2051 for images"),
-        ({"images": LABELS_FILE + bytes(9)}, "magic number is 2049, expected 2051 for images"),
-        ({"labels": IMAGES_FILE}, "magic number is 2051, expected 2049 for labels"),
-        (images_file(2051, 6, 32, 32), "images are of shape [32, 32], expected [28, 28]"),
-        (images_file(2051, 6, 784, 1), "images are of shape [784, 1], expected [28, 28]"),
+        ({"images": IMAGES_FILE[:16]}, "16 bytes; expected 4720 for 6 images"),
+        ({"images": IMAGES_FILE[:4719]}, "4719 bytes; expected 4720 for 6 images"),
+        (images_file(2051, 5, 28, 28), "4720 bytes; expected 3936 for 5 images"),
+        (images_file(2051, 2**32 - 1, 28, 28), "4720 bytes; expected 3367254359296 for"),
+        (images_file(2050, 6, 28, 28), "magic number is 2050; expected 2051 for images"),
+        ({"images": LABELS_FILE + bytes(9)}, "magic number is 2049; expected 2051 for images"),
+        ({"labels": IMAGES_FILE}, "magic number is 2051; expected 2049 for labels"),
+        (images_file(2051, 6, 32, 32), "images are of shape [32, 32]; expected [28, 28]"),
+        (images_file(2051, 6, 784, 1), "images are of shape [784, 1]; expected [28, 28]"),
         (
             images_file(2051, 5, 28, 28, pixels=PIXELS[784:]),
-            "ubyte{gz}: holds 5 images, expected at least {count}, and as many as the 6 labels",
+            "ubyte{gz}: contains 5 images; expected at least {count}, and as many as the 6 labels",
         ),
-        (labels_file(LABELS + b"\0"), "labels-idx1-ubyte{gz}: 15 bytes, expected 14 for 6"),
+        (labels_file(LABELS + b"\0"), "labels-idx1-ubyte{gz}: 15 bytes; expected 14 for 6"),
         (
             images_file(2051, 0, 28, 28, pixels=b"") | labels_file([], 0),
-            "holds 0 images, expected at least 1, and as many as the 0 labels",
+            "contains 0 images; expected at least 1, and as many as the 0 labels",
         ),
     ],
 )
@@ -235,7 +236,7 @@ def test_wrong_content_is_named(tmp_path, files, message, count, compress):
 
 def test_fewer_samples_than_needed_are_refused(tmp_path):
     write_split(tmp_path)
-    assert "holds 6 images, expected at least 7" in error_of(tmp_path, 7)
+    assert "contains 6 images; expected at least 7" in error_of(tmp_path, 7)
 
 
 @given(data=st.data())
@@ -268,15 +269,15 @@ def test_a_web_page_in_the_place_of_a_file_is_named(tmp_path):
 def test_missing_file_is_named_with_both_names_and_the_folder(tmp_path):
     for path in write_split(tmp_path):
         path.rename(tmp_path / "elsewhere")
-        message = error_of(tmp_path, kind=FileNotFoundError)
-        assert message == f"{tmp_path}: holds neither {path.name} nor {path.name}.gz"
+        message = error_of(tmp_path, kind=FileError)
+        assert message == f"{tmp_path}: contains neither {path.name} nor {path.name}.gz"
         (tmp_path / "elsewhere").rename(path)
 
 
 def test_missing_folder_and_file_in_its_place_are_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     for name in ("missing", "file"):
-        assert "is no folder" in error_of(tmp_path / name, kind=FileNotFoundError)
+        assert "is not a directory" in error_of(tmp_path / name, kind=FileError)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -284,5 +285,5 @@ def test_a_folder_in_the_place_of_a_file_does_not_count(tmp_path, suffix):
     path, _ = write_split(tmp_path)
     path.unlink()
     path.with_name(path.name + suffix).mkdir()
-    message = error_of(tmp_path, kind=FileNotFoundError)
-    assert message == f"{tmp_path}: holds neither {path.name} nor {path.name}.gz"
+    message = error_of(tmp_path, kind=FileError)
+    assert message == f"{tmp_path}: contains neither {path.name} nor {path.name}.gz"

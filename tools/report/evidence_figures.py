@@ -12,7 +12,7 @@ from runs.figures import (
     VALIDATION,
     WIDTH,
     house_style,
-    label_end,
+    label_point,
     new_figure,
 )
 from tools.study.single_runs import VALIDATIONS_TO_AVERAGE, running_median
@@ -35,17 +35,17 @@ def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> F
     minimum = curve.index[curve == curve.min()][0]
     for losses, color, name in ((train, TRAINING, "training"), (val, VALIDATION, "validation")):
         axes.plot(losses.index, losses, "-", color=color)
-        label_end(axes, losses.index[-1], losses.iloc[-1], name, color, points=3)
+        label_point(axes, losses.index[-1], losses.iloc[-1], name, color, offset=3)
     for what, step, look in (("minimum", minimum, "kv"), ("kept", best_step, "ko")):
         axes.plot(step, curve[step], look)
-        label_end(axes, step, curve[step], f"{what}, step {number(step, ',')}", points=6)
+        label_point(axes, step, curve[step], f"{what}, step {number(step, ',')}", offset=6)
     axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
     # The steep start would take all of the height.
     both = pd.concat([train.loc[stop_step / 4 :], val.loc[stop_step / 4 :]])
     margin = 0.05 * (both.max() - both.min())
     axes.set_ylim(both.min() - margin, both.max() + margin)
     label = f"early stop, step {number(stop_step, ',')}"
-    label_end(axes, stop_step, axes.get_ylim()[1], label)
+    label_point(axes, stop_step, axes.get_ylim()[1], label)
     axes.margins(x=0.12)
     return figure
 
