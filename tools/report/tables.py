@@ -203,8 +203,8 @@ def differences_from_no_penalty() -> pd.DataFrame:
 def intervals(comparison: pd.DataFrame) -> list[str]:
     """Write a comparison on validation and held-out images, in points."""
     by_images = comparison.set_index("images").loc[list(evidence.PARTS)]
-    in_points = 100 * by_images[["mean", "low", "high"]]
-    return [format_interval(*row, "+.3f") for row in in_points.itertuples(index=False)]
+    in_points = (100 * by_images[["mean", "low", "high"]]).to_numpy()
+    return [format_interval(mean, low, high, "+.3f") for mean, low, high in in_points]
 
 
 def without_early_stopping(minima: Iterable[float]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from matplotlib.colors import same_color
 from common.numbers import number
 from runs.figures import TRAINING, VALIDATION
 from tools.report import evidence_figures
-from tools.study.single_runs import smooth
+from tools.study.single_runs import running_median
 
 
 def beside(axes):
@@ -60,7 +60,7 @@ def test_a_continued_run_has_marks_at_its_minimum_the_kept_step_and_the_early_st
     (axes,) = figure.axes
     marks = {line.get_marker(): line for line in axes.lines if len(line.get_xdata()) == 1}
     texts = beside(axes)
-    curve = smooth(history.val_loss)
+    curve = running_median(history.val_loss)
     for name, marker, step in (("minimum", "v", curve.idxmin()), ("kept", "o", 1550)):
         (point,) = marks[marker].get_xydata().tolist()
         assert point == [step, curve[step]]
@@ -68,22 +68,6 @@ def test_a_continued_run_has_marks_at_its_minimum_the_kept_step_and_the_early_st
     assert texts["early stop, step 1860"][0][0] == 1860
     (across,) = [line for line in axes.lines if len(line.get_xdata()) == 2]
     assert set(across.get_xdata()) == {1860}
-
-
-def test_accuracies_after_each_batch_are_drawn_under_their_names():
-    profiles = {"order of the file": np.array([0.9, 0.8]), "spread": np.array([0.91, 0.92])}
-    figure = evidence_figures.figure_after_batches(profiles)
-    (axes,) = figure.axes
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("batch of the epoch", "validation accuracy")
-    lines = {line.get_label(): line for line in axes.lines}
-    assert {name: line.get_ydata().tolist() for name, line in lines.items()} == {
-        "order of the file": [0.9, 0.8],
-        "spread": [0.91, 0.92],
-    }
-    assert all(line.get_xdata().tolist() == [0, 1] for line in lines.values())
-    (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == list(profiles)
-    assert len({line.get_marker() for line in lines.values()}) == 2
 
 
 @pytest.fixture

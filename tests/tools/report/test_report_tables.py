@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
+import functools
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
-import scipy.special
+import scipy.stats
 
-import task3
+import mnist
+from common.errors import InputError
 from common.numbers import number
 from tools.report import settings, tables
 from tools.study import evidence
-from tools.study.tasks import PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED
+from tools.study.tasks import LAMBDA_OF, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED
+from trainer import BaseTrainer
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def run():
     steps = range(0, 24, 2)
     val_loss = dict(zip(steps, [9, 5, 4, 3, 2.5, 2.2, 2, 1.9, 1.8, 1.7, 1.75, 1.8], strict=True))
     val_accuracy = dict.fromkeys(steps, 0.9) | {14: 0.8, 18: 0.7}
-    return SimpleNamespace(
+    made = SimpleNamespace(
         name="a run",
         ended="early stop",
         stop_step=22,
@@ -46,6 +48,8 @@ def run():
         },
         val_history={"loss": val_loss, "accuracy": val_accuracy},
     )
+    made.summary = functools.partial(BaseTrainer.summary, made)
+    return made
 
 
 def by_name(table):
@@ -54,7 +58,7 @@ def by_name(table):
 
 def test_settings_are_those_of_the_trainers(run):
     table = by_name(tables.settings({"logistic": run}, (7, 1), 500)).logistic
-    assert table["tells apart"] == "7 (target 1) or 1 (target 0)"
+    assert table["distinguishes"] == "7 (target 1) or 1 (target 0)"
     assert table["order of the images"] == "that of the file"
     for name, value in {
         "training images": "64",
@@ -77,97 +81,59 @@ def test_gradient_checks_have_their_errors():
     assert table.weights.tolist() == [785, 7850]
 
 
-def test_the_kept_and_the_last_validation(run):
-    table = by_name(tables.kept_and_last(run))
-    assert table.loc["the lowest loss"].tolist() == [18, 4, 1.7]
-    assert table.loc["early stop"].tolist() == [22, 5, 1.8]
-
-
-def test_deep_dips_are_found_with_their_batch_and_distance(run):
-    [row] = tables.deep_dips([run]).to_dict("records")
-    assert (row["number"], row["steps between them"], row["right after batch"]) == (2, "4", "2")
-    run.val_history["accuracy"] = dict.fromkeys(run.val_history["accuracy"], 0.9)
-    [row] = tables.deep_dips([run]).to_dict("records")
-    assert (row["number"], row["steps between them"], row["right after batch"]) == (0, "–", "–")
-
-
 def test_accuracies_around_a_batch():
-    table = by_name(tables.around_batch({"twos": np.array([0.9, 0.8, 0.7])}, 2))
-    row = table.loc["twos"].to_dict()
-    assert list(row.items()) == [("after batch 1, accuracy", 0.8), ("after batch 2, accuracy", 0.7)]
+    profiles = {"twos": np.array([0.9, 0.8, 0.7, 0.75, 0.6])}
+    table = by_name(tables.accuracies_around_batch(profiles, 2))
+    assert list(table.loc["twos"].to_dict().items()) == [
+        ("right before batch 2, accuracy", 0.8),
+        ("right after batch 2, accuracy", 0.7),
+        ("after batch 3, accuracy", 0.75),
+    ]
 
 
-def test_depths_are_points_from_the_median_of_the_batches():
+def test_dips_are_points_from_the_median_of_the_batches():
     profiles = {"order of the file": np.array([0.97, 0.9, 0.98, 0.97, 0.96])}
-    table = by_name(tables.depths(profiles, (1, 2)))
-    found = table.loc["order of the file"].tolist()
-    assert found == pytest.approx([-7, 1, -7])
+    table = by_name(tables.dips_after_batches(profiles, (1, 2)))
+    found = table.loc["order of the file"]
+    assert found.tolist() == pytest.approx([-7, 1, -7])
+    headings = ["after batch 1, points", "after batch 2, points", "lowest, points"]
+    assert found.index.tolist() == headings
 
 
-def test_halves_are_means_of_the_ten_validations_before(run):
-    table = by_name(tables.halves(run))
-    assert table.step.tolist() == [10, 22]
-    half = [0.9 + np.mean([0, 2, 4, 6, 8, 10]) / 1000, 0.9]
-    assert table.loc["half time"].iloc[1:4].tolist() == pytest.approx(
-        [*half, 100 * (half[0] - 0.9)]
-    )
-    end = np.mean(list(run.val_history["loss"].values())[-10:])
-    assert table["validation loss"]["its end"] == pytest.approx(end)
+def test_half_way_and_end_are_means_of_the_ten_validations_before(run):
+    table = by_name(tables.half_way_and_end(run))
+    assert table.index.tolist() == ["half-way, step 10", "end, step 22"]
+    half, end = table.to_dict("records")
+    train = 0.9 + np.mean([0, 2, 4, 6, 8, 10]) / 1000
+    assert half["training accuracy"] == pytest.approx(train)
+    assert half["validation accuracy"] == pytest.approx(0.9)
+    assert half["accuracy gap, points"] == "+0.5"
+    losses = list(run.val_history["loss"].values())[-10:]
+    assert end["validation loss"] == pytest.approx(np.mean(losses))
+    # The losses of the two batches since the validation before: 24 - step each.
+    train_losses = [24 - step + 0.5 for step in range(4, 24, 2)]
+    assert end["training loss"] == pytest.approx(np.mean(train_losses))
+    assert end["loss gap"] == number(np.mean(losses) - np.mean(train_losses), "+.4f")
 
 
-def test_accuracies_have_the_gap_the_norm_and_the_last_step(run):
-    [row] = tables.accuracies([run]).to_dict("records")
+def test_accuracies_have_the_gap_and_the_norm(run):
+    [row] = tables.accuracies_and_norms([run]).to_dict("records")
     assert row["training accuracy"] == pytest.approx(0.918)
     assert row["validation accuracy"] == 0.7
-    assert row["gap, points"] == pytest.approx(21.8)
-    assert (row["‖w‖²"], row["last step"]) == ("12.0", 22)
+    assert row["accuracy gap, points"] == "+21.8"
+    assert row["‖w‖²"] == "12.0"
 
 
-def test_measures_of_templates_are_those_of_each_model(rng):
+def test_templates_are_compared_with_differences_of_mean_images(rng):
     X, Y = rng.normal(size=(60, 785)), np.eye(3)[rng.integers(0, 3, 60)]
     means = np.array([X[Y[:, k] == 1].mean(axis=0) - X.mean(axis=0) for k in range(3)])
     weights = {"means": means.T, "noise": rng.normal(size=(785, 3))}
-    errors = {"means": Y @ rng.normal(size=(3, 3)), "noise": rng.normal(size=Y.shape)}
-    table = by_name(tables.template_measures(weights, errors, X, Y))
-    correlation, roughness, share = table.to_dict("records")
-    assert correlation["means"] == "1.000"
-    assert abs(float(correlation["noise"].replace("−", "-"))) < 0.2
-    assert float(roughness["noise"]) == pytest.approx(1, abs=0.1)
-    assert share["means"].startswith("100")
-    assert float(share["noise"].split("\u202f")[0]) < 20
+    [row] = tables.template_correlations(weights, X, Y).to_dict("records")
+    assert row["means"] == "1.000"
+    assert abs(float(row["noise"].replace("−", "-"))) < 0.2
 
 
 # --- of the stored evidence ------------------------------------------------------------------
-
-
-def test_losses_without_early_stopping_are_medians_of_the_stored_curves():
-    table = by_name(tables.without_early_stopping(978, 300, 8029))
-    for name, configuration, kept in (
-        ("not shuffled", UNSHUFFLED, 978),
-        ("shuffled", SHUFFLED, 300),
-        ("softmax, λ = 0", UNPENALISED, 8029),
-    ):
-        losses = evidence.read_histories()[configuration].val_loss
-        row, place = table.loc[name], losses.index.get_loc(kept)
-        assert row["its loss"] == pytest.approx(losses.iloc[place - 12 : place + 13].median())
-        assert row["kept step"] == kept
-        assert row["lowest loss"] == pytest.approx(losses.rolling(25, center=True).median().min())
-        assert row["cost in loss"] == pytest.approx(row["its loss"] - row["lowest loss"])
-
-
-def test_orders_are_compared_seed_by_seed(run):
-    run.val_history["accuracy"] = dict.fromkeys(range(0, 200, 2), 0.9)
-    run.train_history["accuracy"] = dict(run.val_history["accuracy"])
-    run.train_history["loss"] = dict.fromkeys(range(200), 0.1)
-    table = by_name(tables.orders(run))
-    runs = evidence.read_table("runs").query("block == 0").set_index(["configuration", "seed"])
-    change = runs.stop_step[SHUFFLED] - runs.stop_step[UNSHUFFLED]
-    row = table.loc["last step"]
-    assert row["file"] == "22"
-    assert row["fixed"] == f"{runs.stop_step[UNSHUFFLED].mean():.0f}"
-    assert row["shuffled"] == f"{runs.stop_step[SHUFFLED].mean():.0f}"
-    assert row.iloc[-1].startswith(f"−{-change.mean():.0f} steps (−")
-    assert table.loc["validation accuracy", "file"] == "90.00\u202f%"
 
 
 def test_the_minimum_and_the_end_are_medians_of_25_validations():
@@ -175,75 +141,156 @@ def test_the_minimum_and_the_end_are_medians_of_25_validations():
     minimum, end = tables.minimum_and_end().to_dict("records")
     assert end["validation loss"] == pytest.approx(history.val_loss.iloc[-25:].median())
     gap = history.train_accuracy.iloc[-25:].median() - history.val_accuracy.iloc[-25:].median()
-    assert end["gap, points"] == pytest.approx(100 * gap)
+    assert end["accuracy gap, points"] == f"{100 * gap:+.1f}"
     assert minimum["validation loss"] < end["validation loss"]
 
 
+def interval_cell(mean, low, high, spec):
+    return f"{mean:{spec}} ({low:{spec}} to {high:{spec}})".replace("-", "−")
+
+
 def test_differences_are_those_of_the_evidence_in_points():
-    table = tables.against_no_penalty()
-    assert len(table) == len(PENALISED) + 2
+    table = tables.differences_from_no_penalty()
     stored = evidence.read_table("differences")
-    for (name, block), row in zip(
-        [(PENALISED[0], 0), (PENALISED[0], 1), (PENALISED[0], 2), *((p, 0) for p in PENALISED[1:])],
-        table.to_dict("records"),
-        strict=True,
-    ):
+    places = [("run", PENALISED[0], block) for block in range(3)]
+    places += [("long", PENALISED[0], 0), *(("run", name, 0) for name in PENALISED[1:])]
+    for (kind, name, block), row in zip(places, table.to_dict("records"), strict=True):
+        assert row["trained on"].endswith("400 epochs") == (kind == "long")
         for images, heading in (("val", "validation"), ("held_out", "held-out")):
             [found] = stored[
-                (stored.kind == "run")
+                (stored.kind == kind)
+                & (stored.reference_kind == kind)
                 & (stored.configuration == name)
                 & (stored.block == block)
                 & (stored.images == images)
             ].to_dict("records")
-            mean, low, high = (100 * found[key] for key in ("mean", "low", "high"))
-            cell = f"{mean:+.3f} ({low:+.3f} to {high:+.3f})".replace("-", "−")
-            assert row[f"{heading} (95 % interval)"] == cell
+            points = (100 * found[key] for key in ("mean", "low", "high"))
+            assert row[f"{heading} (95 % interval)"] == interval_cell(*points, "+.3f")
 
 
-def test_models_trained_to_the_end_are_those_of_the_evidence():
-    table = by_name(tables.trained_to_the_end((1e-05, 0.01)))
-    runs = evidence.read_table("runs").query("configuration == @UNPENALISED and block == 0")
-    early = table["held-out accuracy"]["λ = 0, stopped early"]
-    assert early == pytest.approx(runs.held_out_accuracy.mean())
+def test_models_without_early_stopping_are_those_of_the_evidence():
+    table = by_name(tables.without_early_stopping((1e-05, 0.01)))
+    long = evidence.read_table("long")
+    for name, value in LAMBDA_OF.items():
+        of_lambda = long[long.configuration == name]
+        row = table.loc[f"λ = {value:g}, 400 epochs"]
+        assert row["held-out accuracy"] == pytest.approx(of_lambda.held_out_accuracy.mean())
+        assert row["validation loss"] == pytest.approx(of_lambda.val_loss.mean())
     optima = evidence.read_table("optima").query("block == 0").set_index("l2_reg_lambda")
-    for name, value in (("minimum of J, λ = 10⁻⁵", 1e-05), ("minimum of J, λ = 0.01", 0.01)):
-        assert table["validation loss"][name] == optima.val_loss[value]
+    for name, value in (("λ = 10⁻⁵, minimum of J", 1e-05), ("λ = 0.01, minimum of J", 0.01)):
+        assert table["training accuracy"][name] == optima.train_accuracy[value]
+    assert len(table) == len(LAMBDA_OF) + 2
 
 
-def test_averaged_weights_are_compared_with_the_single_ones(full_data, rng):
-    trainers = [task3.make_trainer(full_data, l2_reg_lambda=value) for value in (0.0, 0.1)]
-    w = trainers[1].model.w = rng.normal(scale=0.05, size=(785, 10))
-    table = by_name(tables.averaged_weights(trainers))
-    stored = evidence.read_table("averaged").set_index("configuration").loc["softmax lambda=0.1"]
-    row = table.loc["λ = 0.1"]
-    gain = 100 * (stored.held_out_accuracy - stored.single_held_out_accuracy)
-    assert row["gain, points"] == pytest.approx(gain)
-    X, Y = full_data[:2]
-    cost = scipy.special.logsumexp(X @ w, axis=1).mean() - np.mean(np.sum(Y * (X @ w), axis=1))
-    above = (cost + 0.1 * np.sum(w**2)) / evidence.optima().cost[0.1] - 1
-    assert row["J over its minimum"] == number(above, "+.1%")
-    mean = (stored.train_loss + 0.1 * stored.norm) / evidence.optima().cost[0.1] - 1
-    assert row["J of their mean"] == number(mean, "+.1%")
-    assert table.loc["λ = 0", "J over its minimum"] == "–"
+def test_few_images_are_compared_training_set_by_training_set():
+    table = by_name(tables.few_images())
+    runs = evidence.read_table("few_images").set_index(["configuration", "block"])
+    assert table.index.name == "2000 images"
+    for name in PENALISED:
+        change = 100 * (runs.val_accuracy[name] - runs.val_accuracy[UNPENALISED])
+        half = scipy.stats.t.ppf(0.975, len(change) - 1) * scipy.stats.sem(change)
+        mean = change.mean()
+        expected = interval_cell(mean, mean - half, mean + half, "+.2f")
+        row = table.loc[f"λ = {LAMBDA_OF[name]:g}"]
+        assert row["validation minus λ = 0 (95 % interval)"] == expected
+        assert row["training accuracy"] == pytest.approx(runs.train_accuracy[name].mean())
+    assert table["held-out minus λ = 0 (95 % interval)"]["λ = 0"] == "–"
+
+
+def test_norms_are_compared_with_that_of_the_minimum():
+    table = by_name(tables.norms_and_minima())
+    runs = evidence.read_table("runs").query("block == 0 and configuration == @PENALISED[1]")
+    ratio = runs.norm / evidence.optima().norm[0.01]
+    row = table.loc["λ = 0.01"]
+    assert row["stopped early"] == f"{runs.norm.mean():.3g}"
+    assert row["minimum of J"] == f"{evidence.optima().norm[0.01]:.3g}"
+    expected = interval_cell(ratio.mean(), ratio.min(), ratio.max(), ".2f")
+    assert row["ratio (lowest to highest)"] == expected
+
+
+def test_templates_of_training_sets_are_means_over_the_seeds():
+    table = by_name(tables.templates_of_training_sets())
+    stored = evidence.read_table("templates")
+    assert table["mean"]["correlation of what is added in between"] == (
+        f"{stored.added_correlation.mean():.2f}"
+    )
+    assert table["mean"]["training images that are still wrong"] == f"{stored.wrong.mean():.0f}"
+
+
+def test_orders_are_compared_seed_by_seed():
+    table = by_name(tables.fixed_and_shuffled())
+    runs = evidence.read_table("runs").query("block == 0").set_index(["configuration", "seed"])
+    row = table.loc["deepest dip"]
+    fixed, shuffled = runs.deepest_dip[UNSHUFFLED], runs.deepest_dip[SHUFFLED]
+    assert row["fixed order"] == number(fixed.mean(), ".2%")
+    assert row["shuffled"] == number(shuffled.mean(), ".2%")
+    change = 100 * (shuffled - fixed)
+    half = scipy.stats.t.ppf(0.975, 19) * scipy.stats.sem(change)
+    mean = change.mean()
+    expected = interval_cell(mean, mean - half, mean + half, "+.2f")
+    assert row["difference, points (95 % interval)"] == expected
 
 
 # --- the settings of the report --------------------------------------------------------------
 
 
+ASSIGNED = {name.upper(): value for name, value in dataclasses.asdict(settings.Settings()).items()}
+
+
 def test_settings_of_the_assignment_are_recognised_in_any_form():
-    namespace = dict(settings.ASSIGNMENT) | {"DATA_DIR": str(settings.ASSIGNMENT["DATA_DIR"])}
-    assert settings.others_than_assigned(namespace) == {}
-    other = {"DIGITS": (4, 9), "SEED": 3, "DATA_DIR": "elsewhere"}
-    found = settings.others_than_assigned(namespace | other)
-    assert found == other | {"DATA_DIR": Path("elsewhere").resolve()}
+    assert settings.read(ASSIGNED).changes() == {}
+    # As papermill hands them over, and from another spelling of the same directory.
+    texts = {name: str(value) for name, value in ASSIGNED.items()}
+    lists = {"DIGITS": [2, 3], "LAMBDAS": [1.0, 0.1, 0.01, 0.001]}
+    for given in (texts, ASSIGNED | lists, ASSIGNED | {"DATA_DIR": f"{mnist.DATA_DIR}/../mnist"}):
+        assert settings.read(given).changes() == {}
 
 
-@pytest.mark.parametrize("given", ["[2, 3]", "(2, 3)", [2, 3], (2, 3), "2, 3"])
-def test_numbers_are_read_from_lists_and_from_text(given):
-    assert settings.numbers(given) == (2, 3)
+def test_other_settings_are_named_with_their_values(tmp_path):
+    other = {"DIGITS": "[4, 9]", "LAMBDAS": "0.5, 0", "SEED": 3, "DATA_DIR": str(tmp_path)}
+    found = settings.read(ASSIGNED | other)
+    assert found.changes() == {
+        "DIGITS": (4, 9),
+        "LAMBDAS": (0.5, 0),
+        "SEED": 3,
+        "DATA_DIR": tmp_path.resolve(),
+    }
+    assert (found.digits, found.seed, found.patience) == ((4, 9), 3, 10)
 
 
-def test_every_table_is_a_data_frame_with_words_for_headings(run):
-    for table in (tables.kept_and_last(run), tables.against_no_penalty(), tables.minimum_and_end()):
-        assert isinstance(table, pd.DataFrame)
-        assert all(isinstance(heading, str) for heading in table)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DIGITS", (2, 2)),
+        ("DIGITS", (2,)),
+        ("DIGITS", (1, 2, 3)),
+        ("DIGITS", (7, 10)),
+        ("DIGITS", (1.0, 2)),
+        ("DIGITS", 5),
+        ("DIGITS", "[4, 9"),
+        ("DIGITS", "two"),
+        ("DIGITS", ([1], 2)),
+        ("LAMBDAS", 0.1),
+        ("LAMBDAS", "0.1"),
+        ("LAMBDAS", (0.1, -1)),
+        ("LAMBDAS", [float("nan")]),
+        ("LAMBDAS", [float("inf")]),
+        ("LAMBDAS", ("0.1", "1")),
+        ("LAMBDAS", None),
+        ("SEED", -1),
+        ("SEED", 1.5),
+        ("SEED", True),
+        ("SEED", "first"),
+        ("PATIENCE", 0),
+        ("PATIENCE", "long"),
+        ("EPOCHS", 2.5),
+        ("BATCH_SIZE", -128),
+        ("LOGISTIC_LEARNING_RATE", "fast"),
+        ("SOFTMAX_LEARNING_RATE", 0),
+        ("DATA_DIR", "no such directory"),
+        ("DATA_DIR", 3),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named_in_one_line(name, value):
+    with pytest.raises(InputError, match=rf"\A{name} is .*; expected .*\Z"):
+        settings.read(ASSIGNED | {name: value})

@@ -21,31 +21,24 @@ import psutil
 import pytest
 
 import mnist
+import task3
 import tools.study
 from common.errors import InputError
 from tools.study import __main__ as command_line
-from tools.study import engine, evidence, statistics, tasks
-from tools.study.tasks import SHUFFLED, UNSHUFFLED, Task
+from tools.study import engine, evidence, single_runs, tasks
+from tools.study.tasks import LAMBDA_OF, SHUFFLED, UNSHUFFLED, Task
+from utils import batch_loader
 
 distributed = pytest.importorskip("distributed")
 
 ROOT = Path(tools.study.__file__).parents[2]
 ONE = "softmax lambda=1"
+KINDS = {*evidence.TABLES, "continued"}
 TINY = [Task("run", SHUFFLED, seed, 0, 4) for seed in (0, 1)]
 TINY += [Task("run", UNSHUFFLED, seed, 0, 4) for seed in (0, 1)]
 TINY += [Task("continued", UNSHUFFLED, 0, 0, 2)]
 
 # --- tasks -----------------------------------------------------------------------------------
-
-
-def read_right(kind, configuration, block, part, folder=evidence.FOLDER):
-    """Read which images the models of a configuration have right: [seeds, images]."""
-    with np.load(folder / "right.npz") as archive:
-        group = f"{kind} {configuration} {block} {part}_right/"
-        found = {key.removeprefix(group): bits for key, bits in archive.items() if group in key}
-    count, first = int(found.pop("images")), found.pop("first")
-    seeds = sorted(found, key=int)
-    return np.array([np.unpackbits(found[s] ^ first, count=count) for s in seeds]).astype(bool)
 
 
 def test_held_out_images_are_those_of_the_other_blocks():
@@ -58,6 +51,13 @@ def test_held_out_images_are_those_of_the_other_blocks():
     found = np.rint((np.concatenate([X[:, some], X_held_out[:, some]]) + 1) * 127.5)
     expected = [images[20_000:40_000, some], images[:20_000, some], images[40_000:, some]]
     np.testing.assert_array_equal(found, np.concatenate(expected))
+
+
+def test_a_small_block_holds_out_all_other_images():
+    images, _ = mnist.load_split("train", 60_000)
+    (X, _, X_val, _), (X_held_out, _) = tasks.split_images("softmax", 3, 2000)
+    assert (len(X), len(X_val), len(X_held_out)) == (2000, 10_000, 58_000)
+    np.testing.assert_array_equal(np.rint((X[:, 300:320] + 1) * 127.5), images[6000:8000, 300:320])
 
 
 def test_block_0_is_the_assignments_training_set(binary_data):
@@ -81,7 +81,7 @@ def test_unshuffled_runs_take_one_order_of_the_images_and_differ_by_seed(binary_
 def test_the_continued_run_without_shuffling_and_patience_is_in_the_order_of_the_file(binary_data):
     trainer = tasks.make_trainer(Task("continued", UNSHUFFLED, 0, 0, 1), binary_data)
     assert trainer.X_train is binary_data[0]
-    assert trainer.patience > 10**6
+    assert trainer.patience is None
 
 
 def test_the_tasks_of_the_study_are_those_of_the_stored_evidence():
@@ -89,17 +89,33 @@ def test_the_tasks_of_the_study_are_those_of_the_stored_evidence():
     for kind, name in evidence.TABLES.items():
         table = evidence.read_table(name)
         stored |= set(zip(itertools.repeat(kind), table.configuration, table.seed, table.block))
+    stored |= {("continued", name, 0, 0) for name in evidence.read_histories()}
     found = tasks.tasks_of_study(20, 500)
     assert len(found) == len(stored)
     assert {task[:4] for task in found} == stored
-    assert {task.epochs for task in found if task.kind == "continued"} == {400}
-    assert {task.epochs for task in tasks.tasks_of_study(1, 3) if task.kind != "optimum"} == {3}
+    epochs = {kind: {task.epochs for task in found if task.kind == kind} for kind in KINDS}
+    assert epochs["continued"] == epochs["long"] == {400}
+    assert epochs["few images"] == {1000}
+    assert epochs["run"] == epochs["templates"] == {500}
+
+
+def test_a_small_study_has_no_long_runs():
+    found = tasks.tasks_of_study(1, 3)
+    assert {task.kind for task in found} == KINDS
+    assert {task.seed for task in found} == {0}
+    assert max(task.epochs for task in found if task.kind not in ("optimum", "few images")) == 3
+    # A tenth of the images: an epoch has a tenth of the steps.
+    assert {task.epochs for task in found if task.kind == "few images"} == {30}
 
 
 def test_runs_of_one_seed_begin_with_the_same_batch(binary_data):
     both = [Task("run", name, 3, 0, 1) for name in (SHUFFLED, UNSHUFFLED)]
     trainers = [tasks.make_trainer(task, binary_data) for task in both]
-    np.testing.assert_array_equal(*(next(t.batches(1))[0] for t in trainers))
+    batches = [
+        batch_loader(t.X_train, t.Y_train, t.batch_size, t.shuffle_dataset, rng=t.rng)
+        for t in trainers
+    ]
+    np.testing.assert_array_equal(*(next(batch)[0] for batch in batches))
 
 
 def test_fingerprint_covers_code_numpy_and_data_but_not_figures(monkeypatch, tmp_path):
@@ -109,14 +125,14 @@ def test_fingerprint_covers_code_numpy_and_data_but_not_figures(monkeypatch, tmp
     def fingerprint(folder, numpy_version="1"):
         tasks.fingerprint.cache_clear()
         monkeypatch.setattr(tasks, "ROOT", folder)
-        monkeypatch.setattr(tasks, "__file__", str(folder / "study" / "tasks.py"))
+        monkeypatch.setattr(tasks, "__file__", str(folder / "tools" / "study" / "tasks.py"))
         monkeypatch.setattr(np, "__version__", numpy_version)
         return tasks.fingerprint()
 
     usual = fingerprint(ROOT)
     assert fingerprint(copy) == usual
     assert fingerprint(copy, "2") != usual
-    for name in ("plots/__init__.py", "cli/training.py", "study/engine.py", "README.md"):
+    for name in ("runs/figures.py", "runs/training.py", "tools/study/engine.py", "README.md"):
         with (copy / name).open("a") as file:
             file.write("\n")
         assert fingerprint(copy) == usual, name
@@ -125,8 +141,8 @@ def test_fingerprint_covers_code_numpy_and_data_but_not_figures(monkeypatch, tmp
         "trainer.py",
         "utils.py",
         "task4.py",
-        "numerics/linear.py",
-        "study/single_runs.py",
+        "common/linear.py",
+        "tools/study/single_runs.py",
         "mnist/SHA256SUMS",
     ):
         with (copy / name).open("a") as file:
@@ -142,22 +158,50 @@ def test_task_for_other_code_or_data_fails():
         tasks.compute(TINY[0], "another")
 
 
-def test_averaged_weights_are_the_mean_over_the_last_steps(binary_data, monkeypatch):
-    monkeypatch.setattr(tasks, "AVERAGED_STEPS", 20)
-    trainer = tasks.make_trainer(Task("averaged", SHUFFLED, 5, 0, 2), binary_data)
+@pytest.mark.parametrize(("kind", "images"), [("long", 20_000), ("few images", 2000)])
+def test_runs_without_early_stopping_are_scored_at_their_last_step(monkeypatch, kind, images):
+    task = Task(kind, "softmax lambda=0.1", 1, 2, 3)
+    result = tasks.compute(task, tasks.fingerprint())
+    data, held_out = tasks.split_images("softmax", 2, images)
+    trainer = task3.make_trainer(data, l2_reg_lambda=0.1, seed=1, patience=1)
     seen = []
-    trainer.after_step = lambda trainer: seen.append(trainer.model.w.copy())
-    held_out = binary_data[2:]
-    twin = tasks.make_trainer(Task("averaged", SHUFFLED, 5, 0, 2), binary_data)
-    result = tasks.averaged(twin, 2, held_out)
-    trainer.train(2)
-    mean = np.mean(seen[-20:], axis=0, dtype=np.float64)
-    last = np.array([trainer.model.forward(held_out[0]) for trainer.model.w in seen[-20:]])
-    right = (last >= 0.5) == held_out[1]
-    assert result["single_val_accuracy"] == pytest.approx(right.mean())
-    assert result["single_held_out_accuracy"] == result["single_val_accuracy"]
-    np.testing.assert_allclose(twin.model.w, mean, rtol=1e-6)
-    assert result["norm"] == pytest.approx(np.sum(mean**2), rel=1e-5)
+    trainer.patience = None
+    trainer.after_step = lambda trainer: seen.append(trainer.model.w)
+    trainer.train(3)
+    assert result["stop_step"] == len(seen) - 1 == 3 * (images // 128) - 1
+    assert result["norm"] == pytest.approx(np.sum(np.square(seen[-1], dtype=float)), rel=1e-5)
+    trainer.model.w = seen[-1]
+    for part, (X, Y) in (("train", data[:2]), ("val", data[2:]), ("held_out", held_out)):
+        accuracy = trainer.accuracy(Y, trainer.model.forward(X))
+        assert result[f"{part}_accuracy"] == pytest.approx(accuracy, abs=1e-4)
+
+
+def test_templates_of_three_training_sets_are_compared(monkeypatch):
+    """With three times the same training set they are equal; their mean is as rough as each."""
+    monkeypatch.setattr(tasks, "EARLY_STEP", 20)
+    monkeypatch.setattr(tasks, "BLOCKS", (1, 1))
+    task = Task("templates", tasks.UNPENALISED, 0, 0, 1)
+    result = tasks.compute(task, tasks.fingerprint())
+    assert result["added_correlation"] == pytest.approx(1)
+    assert result["added_detail_correlation"] == pytest.approx(1)
+    assert result["mean_roughness"] == pytest.approx(result["roughness"])
+    data, _ = tasks.split_images("softmax", 1)
+    trainer = task3.make_trainer(data)
+    trainer.train(1)
+    assert result["roughness"] == pytest.approx(single_runs.roughness(trainer.model.w[:-1].T))
+    wrong = 20_000 * (1 - task3.calculate_accuracy(*data[:2], trainer.model))
+    assert result["wrong"] == pytest.approx(wrong, abs=1)
+    begun = task3.make_trainer(data)
+    single_runs.train_up_to(begun, 20)
+    early = single_runs.roughness(begun.model.w[:-1].T)
+    assert result["early_roughness"] == pytest.approx(early)
+
+
+def test_templates_of_different_training_sets_differ(monkeypatch):
+    task = Task("templates", tasks.UNPENALISED, 0, 0, 3)
+    result = tasks.compute(task, tasks.fingerprint())
+    assert result["added_detail_correlation"] < result["added_correlation"] < 0.99
+    assert result["mean_roughness"] < result["roughness"]
 
 
 # --- the engine ------------------------------------------------------------------------------
@@ -375,9 +419,6 @@ def test_evidence_gives_back_every_bit(computed, tmp_path):
         for name, value in results[task].items():
             if np.ndim(value) == 0:
                 np.testing.assert_equal(row[name], value)
-        for part in evidence.PARTS:
-            right = read_right("run", task.configuration, 0, part, tmp_path)
-            np.testing.assert_array_equal(right[task.seed], results[task][f"{part}_right"])
     history = evidence.read_histories(tmp_path)[UNSHUFFLED]
     assert history.index.tolist() == list(range(0, 62, 6))
     differences = evidence.read_table("differences", tmp_path)
@@ -390,18 +431,20 @@ def test_each_model_is_compared_with_its_references(rng):
     models = [("run", name, seed, block) for name in (plain, weak) for seed in (0, 1)
               for block in (0, 1)]  # fmt: skip
     models += [("run", name, seed, 0) for name in (SHUFFLED, UNSHUFFLED) for seed in (0, 1)]
-    models += [("optimum", weak, 0, 0), ("optimum", weak, 0, 1), ("continued", plain, 0, 0)]
+    models += [("optimum", weak, 0, 0), ("optimum", weak, 0, 1)]
+    models += [("long", name, seed, 0) for name in (plain, weak) for seed in (0, 1, 2)]
     results = {
         Task(*model): {f"{part}_right": rng.random(90) < 0.7 for part in evidence.PARTS}
         for model in models
     }
     table = evidence.differences(results)
     expected = [
+        ("long", weak, "long", plain, 0, 3),
         ("run", weak, "run", plain, 0, 2),
         ("run", weak, "run", plain, 1, 2),
         ("run", SHUFFLED, "run", UNSHUFFLED, 0, 2),
         ("optimum", weak, "run", plain, 0, 2),
-        ("optimum", weak, "continued", plain, 0, 1),
+        ("optimum", weak, "long", plain, 0, 3),
         ("optimum", weak, "run", plain, 1, 2),
     ]
     places = table[[name for name in evidence.PLACE if name != "images"]]
@@ -411,7 +454,7 @@ def test_each_model_is_compared_with_its_references(rng):
     for row in table.to_dict("records"):
         ours, others = (
             [results[Task(kind, name, seed, row["block"])][f"{row['images']}_right"].mean()
-             for seed in range(row["seeds"] if kind == "run" else 1)]
+             for seed in range(1 if kind == "optimum" else row["seeds"])]
             for kind, name in ((row["kind"], row["configuration"]),
                                (row["reference_kind"], row["reference"]))
         )  # fmt: skip
@@ -456,9 +499,11 @@ def test_the_stored_evidence_is_complete_and_small():
     counts = table.groupby(["configuration", "block"]).size()
     assert set(counts) == {20}
     assert len(counts) == 5 * 3 + 2
-    assert set(evidence.read_histories()) == set(tasks.CONFIGURATIONS)
-    assert set(evidence.read_table("continued").configuration) == set(tasks.CONFIGURATIONS)
-    assert set(evidence.read_table("averaged").configuration) == set(tasks.LAMBDA_OF)
+    assert set(evidence.read_histories()) == set(tasks.CONTINUED)
+    for name, count in (("long", 3), ("few_images", 10)):
+        table = evidence.read_table(name)
+        assert table.configuration.value_counts().to_dict() == dict.fromkeys(LAMBDA_OF, count)
+    assert len(evidence.read_table("templates")) == 3
     optima = evidence.read_table("optima")
     assert sorted(optima[optima.block == 0].l2_reg_lambda) == sorted(tasks.GRID)
     assert sorted(optima.block) == [0] * len(tasks.GRID) + [1, 2]
@@ -474,9 +519,10 @@ NOISY = ("periodicity", "mean_change", "deepest_dip", "iterations", "gradient_no
     [
         Task("run", UNSHUFFLED, 3, 0, 500),
         Task("run", ONE, 2, 1, 500),
-        Task("averaged", ONE, 0, 0, 500),
+        Task("few images", ONE, 0, 4, 1000),
+        Task("templates", tasks.UNPENALISED, 2, 0, 500),
         Task("optimum", ONE, 0, 0, 0),
-        Task("continued", SHUFFLED, 0, 0, 400),
+        Task("continued", UNSHUFFLED, 0, 0, 400),
     ],
     ids=lambda task: f"{task.kind} {task.configuration}",
 )
@@ -486,44 +532,54 @@ def test_the_stored_evidence_has_the_numbers_of_a_new_computation(task):
     tolerance = {"rtol": 1e-3, "atol": 3e-4}
     if task.kind == "continued":
         for name, values in evidence.read_histories()[task.configuration].items():
-            np.testing.assert_allclose(values, result[f"history_{name}"], **tolerance)
+            np.testing.assert_allclose(values, result[name], **tolerance)
+        return
     table = evidence.read_table(evidence.TABLES[task.kind])
     place = {"configuration": task.configuration, "block": task.block, "seed": task.seed}
     [row] = table[(table[list(place)] == pd.Series(place)).all(axis=1)].to_dict("records")
     compared = row.keys() & result.keys() - set(NOISY)
-    assert {"train_accuracy", "val_accuracy"} <= compared
+    assert len(compared) > 5
     for name in compared:
         np.testing.assert_allclose(row[name], result[name], err_msg=name, **tolerance)
-    if "val_right" in result:
-        right = read_right(task.kind, task.configuration, task.block, "val")
-        same = right[min(task.seed, len(right) - 1)] == result["val_right"]
-        assert np.mean(same) > 0.998
 
 
 def test_models_by_lambda_are_those_of_the_assignments_training_images():
     runs = evidence.read_table("runs")
-    early = evidence.early_stopped()
+    early = evidence.means_by_lambda("runs")
     assert early.index.tolist() == [0, 0.001, 0.01, 0.1, 1]
     for value, norm in early.norm.items():
         chosen = runs[(runs.configuration == f"softmax lambda={value:g}") & (runs.block == 0)]
         assert norm == pytest.approx(chosen.norm.mean())
     table, optima = evidence.read_table("optima"), evidence.optima()
     assert optima.index.tolist() == sorted(tasks.GRID)
+    few = evidence.read_table("few_images")
+    chosen = few[few.configuration == "softmax lambda=0.1"]
+    assert evidence.means_by_lambda("few_images").norm[0.1] == pytest.approx(chosen.norm.mean())
     for value, cost in optima.cost.items():
         assert [cost] == table.cost[(table.l2_reg_lambda == value) & (table.block == 0)].tolist()
 
 
-@pytest.mark.parametrize("images", evidence.PARTS)
-def test_the_stored_differences_are_those_of_the_stored_images(images):
-    name, reference, block = "softmax lambda=0.001", tasks.UNPENALISED, 0
-    right, right_other = (read_right("run", n, block, images) for n in (name, reference))
-    table = evidence.read_table("differences")
-    chosen = table[
-        (table.kind == "run")
-        & (table.configuration == name)
-        & (table.block == block)
-        & (table.images == images)
-    ]
-    [row] = chosen.to_dict("records")
-    for column, value in statistics.difference(right, right_other).items():
-        assert row[column] == pytest.approx(value, abs=1e-12), column
+def test_long_runs_end_where_the_curves_of_the_continued_runs_end():
+    long = evidence.read_table("long").query("seed == 0").set_index("configuration")
+    for name in ("softmax lambda=0", "softmax lambda=0.001"):
+        last = evidence.read_histories()[name].iloc[-25:]
+        for column in ("train_accuracy", "val_accuracy"):
+            assert long[column][name] == pytest.approx(last[column].mean(), abs=0.004)
+
+
+def test_the_stored_differences_are_those_of_the_stored_accuracies():
+    tables = {
+        kind: evidence.read_table(evidence.TABLES[kind]) for kind in ("run", "long", "optimum")
+    }
+
+    def accuracy(kind, name, block, images):
+        table = tables[kind]
+        chosen = table[(table.configuration == name) & (table.block == block)]
+        return chosen[f"{images}_accuracy"].mean()
+
+    for row in evidence.read_table("differences").to_dict("records"):
+        where = row["block"], row["images"]
+        expected = accuracy(row["kind"], row["configuration"], *where)
+        expected -= accuracy(row["reference_kind"], row["reference"], *where)
+        assert row["mean"] == pytest.approx(expected, abs=1e-6), row
+        assert row["low"] <= row["mean"] <= row["high"]

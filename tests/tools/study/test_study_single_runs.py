@@ -17,16 +17,16 @@ def test_a_smooth_curve_ignores_spikes_and_follows_the_trend():
     spiked = losses.copy()
     spiked.iloc[::6] += 1000
     # At the tip of a V the median is flat.
-    assert abs(single_runs.smooth(losses).idxmin() - 6 * 120) <= 6 * 6
-    assert abs(single_runs.smooth(spiked).idxmin() - 6 * 120) <= 6 * 6
-    assert single_runs.smooth(spiked).max() < losses.max() + 20
-    assert len(single_runs.smooth(losses[:3])) == 3
+    assert abs(single_runs.running_median(losses).idxmin() - 6 * 120) <= 6 * 6
+    assert abs(single_runs.running_median(spiked).idxmin() - 6 * 120) <= 6 * 6
+    assert single_runs.running_median(spiked).max() < losses.max() + 20
+    assert len(single_runs.running_median(losses[:3])) == 3
 
 
 def test_a_history_has_losses_and_accuracies_of_each_validation(binary_data):
     trainer = task2.make_trainer(binary_data, shuffle=True)
     trainer.train(1)
-    history = single_runs.history_of(trainer)
+    history = single_runs.validation_history(trainer)
     assert history.index.tolist() == [0, 6, 12, 18, 24, 30]
     for part, parts in (("train", trainer.train_history), ("val", trainer.val_history)):
         assert history[f"{part}_accuracy"].to_dict() == parts["accuracy"]
@@ -38,7 +38,7 @@ def test_a_history_has_losses_and_accuracies_of_each_validation(binary_data):
 
 def test_training_up_to_a_step_gives_the_weights_of_the_run(binary_data):
     seen = []
-    trainer = task2.make_trainer(binary_data, shuffle=True, patience=10**6)
+    trainer = task2.make_trainer(binary_data, shuffle=True, patience=None)
     trainer.after_step = lambda trainer: seen.append(trainer.model.w)
     trainer.train(2)
     again = task2.make_trainer(binary_data, shuffle=True)
@@ -49,7 +49,7 @@ def test_training_up_to_a_step_gives_the_weights_of_the_run(binary_data):
 def test_the_mean_after_each_batch_is_over_the_epochs_from_3_on(binary_data):
     X, Y, X_val, Y_val = binary_data
     data = X, Y, X_val[:100], Y_val[:100]
-    trainer = task2.make_trainer(data, shuffle=False, patience=10**6)
+    trainer = task2.make_trainer(data, shuffle=False, patience=None)
     accuracies = []
 
     def validate(trainer):
@@ -58,7 +58,7 @@ def test_the_mean_after_each_batch_is_over_the_epochs_from_3_on(binary_data):
 
     trainer.after_step = validate
     trainer.train(5)
-    fresh = task2.make_trainer(data, shuffle=False, patience=10**6)
+    fresh = task2.make_trainer(data, shuffle=False, patience=None)
     expected = np.reshape(accuracies, (5, 31))[3:].mean(axis=0)
     # A processor may round the product of several models differently: one image in one epoch.
     np.testing.assert_allclose(single_runs.mean_after_each_batch(fresh, 5), expected, atol=5.1e-3)
@@ -66,7 +66,7 @@ def test_the_mean_after_each_batch_is_over_the_epochs_from_3_on(binary_data):
 
 @pytest.mark.parametrize("target", [0, 1])
 def test_the_validation_images_of_one_target_are_all_of_it(binary_data, target):
-    X, Y, X_val, Y_val = single_runs.of_target(binary_data, target)
+    X, Y, X_val, Y_val = single_runs.validate_on(binary_data, target)
     assert X is binary_data[0]
     assert Y is binary_data[1]
     assert np.all(Y_val == target)
@@ -114,6 +114,20 @@ def test_the_experiments_move_what_they_say(binary_data, weights):
             assert name == "spread" or set(order[here] // 128) == {9}
     others = set(np.flatnonzero(places(experiments["spread"][0]) != np.arange(len(X))) // 128)
     assert len(others - {18}) == 10
+
+
+def test_centred_pixels_have_a_mean_of_zero_over_the_training_images(binary_data, weights):
+    X, Y, X_val, Y_val = binary_data
+    centred = single_runs.dip_experiments(binary_data, weights, 18, 9, 10, 128)["centred"]
+    np.testing.assert_allclose(centred[0][:, :-1].mean(axis=0), 0, atol=1e-5)
+    # The order, the targets, what distinguishes two images and the column of ones are the same.
+    for part, of_file in ((centred[0], X), (centred[2], X_val)):
+        np.testing.assert_allclose(part[:5] - part[5:10], of_file[:5] - of_file[5:10], atol=1e-6)
+        assert np.all(part[:, -1] == 1)
+    assert centred[1] is Y
+    assert centred[3] is Y_val
+    # The validation images lose the mean of the training images, not their own.
+    np.testing.assert_allclose(X_val - centred[2], (X - centred[0])[: len(X_val)], atol=1e-6)
 
 
 # --- how much an accuracy jumps --------------------------------------------------------------
@@ -256,13 +270,25 @@ def test_white_noise_has_a_roughness_of_1_and_a_slope_nearly_none(rng):
     assert single_runs.roughness(5 * slope + 7) == pytest.approx(single_runs.roughness(slope))
 
 
-def test_share_of_class_is_that_of_the_mean_errors(samples, rng):
-    _, Y = samples
-    of_class = rng.normal(size=(3, 3))
-    assert single_runs.share_of_class(Y @ of_class, Y) == pytest.approx(1)
-    noise = rng.normal(size=Y.shape)
-    assert single_runs.share_of_class(noise, Y) < 0.05
-    # As large as the class's own part, with a mean of zero in each class: a half.
-    noise -= Y @ (Y.T @ noise / Y.sum(axis=0)[:, np.newaxis])
-    noise *= np.linalg.norm(Y @ of_class) / np.linalg.norm(noise)
-    assert single_runs.share_of_class(Y @ of_class + noise, Y) == pytest.approx(0.5)
+def test_models_that_share_half_of_the_variance_have_a_correlation_of_one_half(rng):
+    shared, own = rng.normal(size=(1, 10, 784)), rng.normal(size=(3, 10, 784))
+    assert single_runs.mean_correlation(shared + own) == pytest.approx(0.5, abs=0.03)
+    assert single_runs.mean_correlation(shared + 0 * own) == pytest.approx(1)
+    assert single_runs.mean_correlation(own) == pytest.approx(0, abs=0.03)
+
+
+def test_models_are_compared_class_by_class(rng):
+    digits = rng.normal(size=(10, 784))
+    shifted = np.roll(digits, 1, axis=0)
+    assert abs(single_runs.mean_correlation(np.array([digits, shifted]))) < 0.1
+    assert single_runs.mean_correlation(np.array([digits, 3 * digits + 7])) == pytest.approx(1)
+
+
+def test_fine_detail_is_the_pixel_without_the_mean_around_it(rng):
+    images = rng.normal(size=(2, 3, 784))
+    image = images[1, 2].reshape(28, 28)
+    found = single_runs.fine_detail(images)[1, 2].reshape(28, 28)
+    assert found[5, 20] == pytest.approx(image[5, 20] - image[4:7, 19:22].mean())
+    slope = np.indices((28, 28)).sum(axis=0).reshape(1, 784).astype(float)
+    inner = single_runs.fine_detail(slope).reshape(28, 28)[1:-1, 1:-1]
+    np.testing.assert_allclose(inner, 0, atol=1e-12)
