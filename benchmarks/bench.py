@@ -29,19 +29,28 @@ def measure(name: str, num_epochs: int) -> Measurement:
     environment = {key: value for key, value in os.environ.items() if key not in HOLD_NUMPY_BACK}
     started_at = time.perf_counter()
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C in the terminal reaches only this process.
     )
     with process:
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process_seconds = time.perf_counter() - started_at
-        process.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            output = process.stdout.read()
+            _, status, usage = os.wait4(process.pid, 0)
+            process_seconds = time.perf_counter() - started_at
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            process.kill()
     if process.returncode != 0:
         raise InputError(f"{' '.join(command)} failed; see above")
     return Measurement(
         run=Run(**json.loads(output)),
         process_seconds=process_seconds,
-        # In KiB, on macOS in bytes.
+        # In KiB, on macOS in bytes. On Linux never less than what this process has taken itself,
+        # which is less than any of the runs takes.
         peak_memory=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
     )
 
