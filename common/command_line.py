@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from common.errors import FileError, InputError
+from common.numbers import printable
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -132,7 +133,8 @@ def program() -> str:
 
 def fail(message: str) -> None:
     """Print an error as one line to standard error."""
-    print(f"{program()}: error: {one_line(message)}", file=sys.stderr)
+    text = printable(one_line(message), sys.stderr)
+    print(f"{program()}: error: {text}", file=sys.stderr)
 
 
 def one_line(message: str) -> str:

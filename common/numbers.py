@@ -3,6 +3,7 @@
 import math
 import sys
 import unicodedata
+from typing import TextIO
 
 # A line must not break between the groups of a number, or before its unit.
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -46,10 +47,10 @@ def format_cell(value: float | str, name: str) -> str:
     return number(value, FORMATS.get(name.split()[-1], ""))
 
 
-def printable(text: str) -> str:
-    """Replace λ, minus signs, powers of ten and thin spaces if standard output lacks them."""
+def printable(text: str, stream: TextIO | None = None) -> str:
+    """Replace λ, minus signs, powers of ten and thin spaces if a stream (stdout) lacks them."""
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode((stream or sys.stdout).encoding or "utf-8")
     except UnicodeEncodeError:
         plain = unicodedata.normalize("NFKC", text)
         return plain.replace("λ", "lambda").replace(" × 10", "e").replace("−", "-")

@@ -34,7 +34,9 @@ def train_all(trainers: Sequence[BaseTrainer], num_epochs: int) -> None:
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as threads:
         try:
             runs = [threads.submit(trainer.train, num_epochs) for trainer in trainers]
-            wait(runs)
+            # On Windows, Ctrl-C does not interrupt a wait without a timeout.
+            while wait(runs, timeout=0.1).not_done:
+                pass
         except BaseException:
             # Only this thread gets Ctrl-C: tell the others to stop after their step.
             threads.shutdown(wait=False, cancel_futures=True)

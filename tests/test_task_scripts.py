@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import os
 import re
@@ -71,6 +72,7 @@ def run_here(tmp_path, monkeypatch, capfd):
 
     def run_here(script, *arguments):
         monkeypatch.chdir(tmp_path)
+        plt.switch_backend("agg")  # also where windows could be opened
         monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
         module = importlib.import_module(script.removesuffix(".py"))
         capfd.readouterr()
@@ -391,7 +393,6 @@ def test_the_table_says_of_each_run_what_it_was(run_here, monkeypatch):
         ("task3.py", ["--no-such-option"], "unrecognized arguments: --no-such-option"),
         ("task3.py", ["--epoch", 1], "unrecognized arguments: --epoch 1"),
         ("task2.py", ["--show"], "--show needs an interactive Matplotlib backend"),
-        ("task3.py", ["--weights", "a-link"], "a-link: is not a directory"),
         ("task2.py", ["--figures", "a-file"], "a-file: is not a directory"),
         ("task2.py", ["--weights", "a-file/weights"], "a-file: is not a directory"),
     ],
@@ -401,9 +402,8 @@ def test_what_makes_no_sense_is_one_line_and_exit_code_2(
     run_here, tmp_path, script, arguments, message
 ):
     (tmp_path / "a-file").write_text("")
-    (tmp_path / "a-link").symlink_to("nowhere")
     assert_one_line_error(run_here(script, *arguments), script, message)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-file", "a-link"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
 
 
 def broken(model_class, mistake):
@@ -502,7 +502,7 @@ def test_ctrl_c_leaves_older_files_of_runs_that_had_not_begun(run_here, tmp_path
 
     def press_ctrl_c_in_the_first_run(trainer, *batch):
         if trainer.model.l2_reg_lambda == 0 and trainer.stop_step == 50:
-            os.kill(os.getpid(), signal.SIGINT)
+            _thread.interrupt_main()
             time.sleep(0.1)
         return train_step(trainer, *batch)
 

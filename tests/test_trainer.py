@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import _thread
 import copy
-import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -146,7 +146,7 @@ def test_a_run_that_diverges_does_not_end_the_others(small_full_data):
 def test_ctrl_c_ends_runs_in_threads_after_their_step(small_full_data):
     def press_ctrl_c(trainer):
         if trainer.stop_step == 200:
-            os.kill(os.getpid(), signal.SIGINT)
+            _thread.interrupt_main()
 
     trainers = [softmax_trainer(small_full_data, patience=None) for _ in range(2)]
     trainers[0].after_step = press_ctrl_c

@@ -44,6 +44,7 @@ def test_an_older_file_stays_if_writing_fails(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["file.txt"]
 
 
+@posix_only
 @pytest.mark.parametrize("target", ["file.txt", "missing.txt", "below/file.txt"])
 def test_a_symbolic_link_stays_and_its_target_is_written(tmp_path, target):
     (tmp_path / "below").mkdir()
@@ -117,6 +118,7 @@ def test_a_pipe_or_device_would_not_be_replaced(tmp_path):
             check_file(path)
 
 
+@posix_only
 @pytest.mark.parametrize("name", ["a-file", "a-file/new/directory", "dangling-link"])
 def test_what_is_in_the_way_of_a_directory_is_named(tmp_path, name):
     (tmp_path / "a-file").write_text("")

@@ -9,7 +9,7 @@ from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_core.utils import run_sync
+from jupyter_core.utils import ensure_event_loop, run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
@@ -68,6 +68,8 @@ def execute(notebook: NotebookNode, folder: Path, quiet: bool = True) -> None:
     ExportError
         If a cell raises, or the kernel does not start or dies.
     """
+    # Windows' usual event loop lacks what pyzmq needs.
+    ensure_event_loop(prefer_selector_loop=True)
     client: Any = NotebookClient(notebook, kernel_name="python3", shutdown_kernel="immediate")
     client.coalesce_streams, client.record_timing = True, False
     client.resources = {"metadata": {"path": str(folder)}}

@@ -216,7 +216,9 @@ def without_early_stopping(minima: Iterable[float]) -> pd.DataFrame:
         Values of λ.
     """
     long, optima = evidence.means_by_lambda("long"), evidence.optima()
-    rows = {f"{name_of(value)}, {LONG_EPOCHS} epochs": dict(long.loc[value]) for value in long.index}
+    rows = {
+        f"{name_of(value)}, {LONG_EPOCHS} epochs": dict(long.loc[value]) for value in long.index
+    }
     rows |= {f"{name_of(value)}, minimum of J": dict(optima.loc[value]) for value in minima}
     for row in rows.values():
         row["norm"] = number(row["norm"], "#.3g")
