@@ -4,7 +4,7 @@
 # make lab      open the notebook in JupyterLab
 # make refresh  execute report.ipynb, store its outputs in it and its PDF in docs
 # make study    repeat the experiments with many seeds, write tools/study/evidence
-# make bench    compare with the frameworks, write benchmarks/results.md
+# make bench    compare the speed with the frameworks, write benchmarks/results.md
 # make lint     check style, formatting and types
 # make clean    remove everything that the other targets create, except .venv
 .PHONY: report test figures lab refresh study bench lint clean
@@ -29,8 +29,8 @@ INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/pytho
 
 .venv-bench/.installed: requirements.txt requirements-bench.txt
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check \
+	    -r requirements.txt -r requirements-bench.txt
 	touch $@
 
 report: .venv/.installed
@@ -55,7 +55,7 @@ study: .venv/.installed
 	$(BIN)/python -m tools.study
 
 bench: .venv-bench/.installed
-	.venv-bench/bin/python benchmarks/bench.py
+	.venv-bench/bin/python -m benchmarks.bench
 
 lint: .venv/.installed-dev
 	$(BIN)/python -m ruff check

@@ -1,84 +1,62 @@
-"""The softmax run in straightforward NumPy: float64, and each validation at its own step."""
-
-from __future__ import annotations
-
-import time
+"""The softmax run in plain NumPy: float64, every formula as a textbook has it."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import Validations, index_batches
+from benchmarks.work import Run, Settings, numpy_kernel, train
 from utils import Data
 
 
 def softmax(z: NDArray) -> NDArray:
-    """Compute the softmax of each row of `z`, of shape (N, K)."""
+    """Compute the softmax of each row of z [N, K]."""
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 
 
 def cross_entropy(Y: NDArray, outputs: NDArray) -> float:
-    """Compute the mean softmax loss; both arguments have the shape (N, K)."""
+    """Compute the mean softmax loss; both arguments are [N, K]."""
     return float(-np.mean(np.sum(Y * np.log(outputs), axis=1)))
 
 
 def accuracy(Y: NDArray, outputs: NDArray) -> float:
-    """Compute the fraction of rows whose largest output is where `Y` has its one."""
+    """Compute the fraction of rows whose largest output is where Y [N, K] has its one."""
     return float(np.mean(outputs.argmax(axis=1) == Y.argmax(axis=1)))
 
 
-def train(
-    data: Data,
-    num_epochs: int,
-    *,
-    learning_rate: float = 0.01,
-    batch_size: int = 128,
-    patience: int = 10,
-    seed: int = 0,
-) -> tuple[NDArray, dict[str, float]]:
-    """Make the run of `task3.make_trainer` with λ = 0.
+class NumpyModel:
+    """See `benchmarks.work.Rival`."""
 
-    Parameters
-    ----------
-    data : tuple of X_train, Y_train, X_val, Y_val
-        As `task3.load_data` gives it.
-    num_epochs, learning_rate, batch_size, patience, seed
-        As in `task3.make_trainer`.
+    def __init__(self, data: Data, settings: Settings) -> None:
+        self.X_train, self.Y_train, self.X_val, self.Y_val = (
+            part.astype(np.float64) for part in data
+        )
+        self.learning_rate = settings.learning_rate
+        self.w = np.zeros((self.X_train.shape[1], self.Y_train.shape[1]))
+        self.kernel = numpy_kernel()
 
-    Returns
-    -------
-    w : ndarray of shape (785, 10)
-        The weights of the best validation.
-    measured : dict
-        Seconds of the training and of compilation, the last step, the validations' summary.
-    """
-    X_train, Y_train, X_val, Y_val = (part.astype(np.float64) for part in data)
-    steps_per_validation = len(X_train) // batch_size // 5
-    w = best_w = np.zeros((X_train.shape[1], Y_train.shape[1]))
-    train_losses, validations = [], Validations(patience)
+    def make_steps(self, batches: NDArray[np.int64]) -> list[float]:
+        losses = []
+        for batch in batches:
+            X, Y = self.X_train[batch], self.Y_train[batch]
+            outputs = softmax(X @ self.w)
+            losses.append(cross_entropy(Y, outputs))
+            gradient = X.T @ (outputs - Y) / len(X)
+            self.w = self.w - self.learning_rate * gradient
+        return losses
 
-    start = time.perf_counter()
-    for step, batch in enumerate(index_batches(len(X_train), batch_size, num_epochs, seed)):
-        X, Y = X_train[batch], Y_train[batch]
-        outputs = softmax(X @ w)
-        train_losses.append(cross_entropy(Y, outputs))
-        w = w - learning_rate * (X.T @ (outputs - Y)) / batch_size
-        if step % steps_per_validation == 0:
-            outputs = softmax(X_val @ w)
-            validations.add(
-                step,
-                cross_entropy(Y_val, outputs),
-                accuracy(Y_val, outputs),
-                accuracy(Y_train, softmax(X_train @ w)),
-            )
-            if validations.improved:
-                best_w = w
-            if validations.should_stop:
-                break
-    seconds = time.perf_counter() - start
-    return best_w, {
-        "seconds": seconds,
-        "compile_seconds": 0.0,
-        "stop_step": step,
-        **validations.summary(),
-    }
+    def validate(self) -> tuple[float, float, float]:
+        outputs_val = softmax(self.X_val @ self.w)
+        outputs_train = softmax(self.X_train @ self.w)
+        return (
+            cross_entropy(self.Y_val, outputs_val),
+            accuracy(self.Y_val, outputs_val),
+            accuracy(self.Y_train, outputs_train),
+        )
+
+    def copy_weights(self) -> NDArray:
+        return self.w.copy()
+
+
+def run(data: Data, settings: Settings) -> tuple[NDArray, Run]:
+    """Make the run; see `benchmarks.work.train`."""
+    return train(NumpyModel(data, settings), len(data[0]), settings)

@@ -1,77 +1,63 @@
-"""What a user may pick instead of the softmax run: scikit-learn's `LogisticRegression`."""
+"""The softmax run in scikit-learn: its `MLPClassifier` without hidden layers is softmax regression.
 
-from __future__ import annotations
-
-import time
-import warnings
+`partial_fit` takes one step for each batch of the samples that it is given, in their order.
+"""
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from numpy.typing import NDArray
+from sklearn.metrics import log_loss
+from sklearn.neural_network import MLPClassifier
 
+from benchmarks.work import Run, Settings, numpy_kernel, train
 from utils import Data
 
 
-def train(data: Data, max_iter: int) -> dict[str, float]:
-    """Fit a model without penalty by lbfgs, in a given number of iterations.
+class SklearnModel:
+    """See `benchmarks.work.Rival`."""
 
-    Parameters
-    ----------
-    data : tuple of X_train, Y_train, X_val, Y_val
-        As `task3.load_data` gives it.
-    max_iter : int > 0
+    def __init__(self, data: Data, settings: Settings) -> None:
+        X_train, Y_train, X_val, Y_val = data
+        # The model has biases of its own: it does not need the column of ones.
+        self.X_train = np.ascontiguousarray(X_train[:, :-1])
+        self.X_val = np.ascontiguousarray(X_val[:, :-1])
+        self.labels_train = Y_train.argmax(axis=1)
+        self.labels_val = Y_val.argmax(axis=1)
+        self.model = MLPClassifier(
+            hidden_layer_sizes=(),
+            solver="sgd",
+            learning_rate_init=settings.learning_rate,
+            batch_size=settings.batch_size,
+            alpha=0,
+            momentum=0,
+            shuffle=False,
+        )
+        # Its weights exist after the first step only, and are random.
+        self.model.partial_fit(
+            self.X_train[: settings.batch_size],
+            self.labels_train[: settings.batch_size],
+            classes=np.arange(Y_train.shape[1]),
+        )
+        self.model.coefs_[0][:] = 0
+        self.model.intercepts_[0][:] = 0
+        self.kernel = numpy_kernel()
 
-    Returns
-    -------
-    dict
-        Seconds of the fit, and the validation accuracy of the fitted model.
-    """
-    X_train, Y_train, X_val, Y_val = data
-    # The model has a bias of its own: it does not need the column of ones.
-    X_train, X_val = np.ascontiguousarray(X_train[:, :-1]), np.ascontiguousarray(X_val[:, :-1])
-    labels_train, labels_val = Y_train.argmax(axis=1), Y_val.argmax(axis=1)
-    # C is 1/λ: infinite means no penalty.
-    model = LogisticRegression(solver="lbfgs", C=np.inf, max_iter=max_iter)
-    start = time.perf_counter()
-    with warnings.catch_warnings():
-        # The fit is meant to end before it has converged.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X_train, labels_train)
-    seconds = time.perf_counter() - start
-    return {
-        "seconds": seconds,
-        "compile_seconds": 0.0,
-        "max_iter": max_iter,
-        "best_accuracy": float(model.score(X_val, labels_val)),
-    }
+    def make_steps(self, batches: NDArray[np.int64]) -> float:
+        samples = batches.ravel()
+        self.model.partial_fit(self.X_train[samples], self.labels_train[samples])
+        return self.model.loss_  # the mean of these steps: single losses are not kept
+
+    def validate(self) -> tuple[float, float, float]:
+        outputs = self.model.predict_proba(self.X_val)
+        return (
+            log_loss(self.labels_val, outputs),
+            float(np.mean(outputs.argmax(axis=1) == self.labels_val)),
+            self.model.score(self.X_train, self.labels_train),
+        )
+
+    def copy_weights(self) -> NDArray:
+        return np.vstack([self.model.coefs_[0], self.model.intercepts_[0]])
 
 
-def find_max_iter(data: Data, accuracy: float) -> int:
-    """Find by bisection how many iterations reach a validation accuracy.
-
-    Parameters
-    ----------
-    data : tuple of X_train, Y_train, X_val, Y_val
-    accuracy : float
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    RuntimeError
-        If 512 iterations do not reach it.
-    """
-    too_few, enough = 0, 8
-    while train(data, enough)["best_accuracy"] < accuracy:
-        too_few, enough = enough, 2 * enough
-        if enough > 512:
-            raise RuntimeError(f"512 iterations do not reach a validation accuracy of {accuracy}")
-    while enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        if train(data, middle)["best_accuracy"] < accuracy:
-            too_few = middle
-        else:
-            enough = middle
-    return enough
+def run(data: Data, settings: Settings) -> tuple[NDArray, Run]:
+    """Make the run; see `benchmarks.work.train`."""
+    return train(SklearnModel(data, settings), len(data[0]), settings)

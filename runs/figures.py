@@ -27,7 +27,7 @@ STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
 # The same quantity has the same colour in all figures.
 TRAINING, VALIDATION = "#0072B2", "#D55E00"
 STEPS = "gradient steps"
-WIDTH, HEIGHT = 6.2, 3.55  # inches
+WIDTH, HEIGHT = 6.2, 3.1  # inches
 # Both marks of a run are grey: one dotted, one dashed.
 BEST_STEP: dict[str, Any] = {"color": "0.45", "linestyle": (0, (1, 1.5))}
 EARLY_STOP: dict[str, Any] = {"color": "0.2", "linestyle": (0, (6, 2)), "linewidth": 1}
@@ -242,7 +242,9 @@ def figure_templates(weights: Mapping[str, Floats], trainers: Iterable[BaseTrain
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         row[0].set_ylabel(name)
-        bar = figure.colorbar(image, ax=row, aspect=9, pad=0.01, ticks=[-limit, 0, limit])
+        bar = figure.colorbar(
+            image, ax=row, aspect=8, shrink=0.85, pad=0.01, ticks=[-limit, 0, limit]
+        )
         bar.ax.yaxis.set_major_formatter(lambda value, position: number(value, ".2g"))
         # Inside the bar's ends, so that the labels of neighbouring bars stay apart.
         lowest, _, highest = bar.ax.get_yticklabels()

@@ -32,6 +32,15 @@ hypothesis.settings.register_profile("default", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("default")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a parameter by its argument where its value would give ``<lambda>`` or escapes."""
+    if isinstance(val, str | bytes):
+        text = repr(val)
+        is_plain = text.isascii() and "\\" not in text and len(text) < 60
+        return None if is_plain else argname
+    return argname if getattr(val, "__name__", "") == "<lambda>" else None
+
+
 @pytest.fixture(scope="session")
 def binary_data() -> Data:
     return read_only(task2.load_data())

@@ -1,17 +1,22 @@
-"""The benchmark's own code: do the rivals do the same work, and is it compared rightly?"""
-
-from __future__ import annotations
+"""The benchmark: do the rivals do the same work, and is it compared rightly?"""
 
 import importlib
-import re
+import json
+import os
+import sys
 
+import matplotlib.image
 import numpy as np
 import pytest
 
 import task3
-from benchmarks import bench, common, floor, measure, results
+from benchmarks import bench, measure, project, results, work
+from benchmarks.results import LABELS, OTHER_WORK, Measurement
+from common.command_line import run
+from common.errors import InputError
 
-SETTINGS = {"learning_rate": 0.01, "batch_size": 32, "patience": 3, "seed": 4}
+SAME_WORK = sorted(LABELS.keys() - OTHER_WORK)
+REQUIRES = {"rival_torch": "torch", "rival_jax": "jax"}
 
 
 @pytest.fixture(scope="module")
@@ -20,124 +25,224 @@ def small_data(full_data):
     return X_train[:700].copy(), Y_train[:700].copy(), X_val[:300].copy(), Y_val[:300].copy()
 
 
-@pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
-def test_a_rival_does_the_work_of_the_projects_run(name, small_data):
-    if name != "numpy":
-        pytest.importorskip(name, reason=f"{name} is installed for the benchmark only")
-    trainer = task3.make_trainer(small_data, **SETTINGS)
+def rival(name):
+    """Import a rival; skip the test if its library is missing."""
+    if name in REQUIRES:
+        pytest.importorskip(REQUIRES[name], reason="installed in .venv-bench only")
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+def assert_same_run(found, expected):
+    (w, measured), (expected_w, expected_run) = found, expected
+    assert measured.stop_step == expected_run.stop_step
+    for quantity in ("best_loss", "last_loss", "accuracy"):
+        assert getattr(measured, quantity) == pytest.approx(
+            getattr(expected_run, quantity), abs=1e-5
+        )
+    np.testing.assert_allclose(w, expected_w, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", SAME_WORK)
+def test_each_rival_stops_early_where_the_trainer_does_with_its_losses_and_weights(
+    name, small_data
+):
+    settings = work.Settings(num_epochs=100, batch_size=32, patience=3, seed=4)
+    trainer = task3.make_trainer(small_data, batch_size=32, patience=3, seed=4)
     trainer.train(100)
     assert trainer.ended == "early stop"
-
-    w, measured = importlib.import_module(f"benchmarks.rival_{name}").train(
-        small_data, 100, **SETTINGS
+    expected = work.Run(
+        seconds=trainer.seconds,
+        stop_step=trainer.stop_step,
+        best_loss=trainer.best_loss,
+        last_loss=trainer.val_history["loss"][trainer.stop_step],
+        accuracy=trainer.val_history["accuracy"][trainer.best_step],
+        kernel="",
     )
+    assert_same_run(rival(name).run(small_data, settings), (trainer.model.w, expected))
 
-    assert (measured["stop_step"], measured["best_step"]) == (trainer.stop_step, trainer.best_step)
-    assert measured["best_loss"] == pytest.approx(trainer.best_loss, abs=1e-5)
-    assert measured["last_loss"] == pytest.approx(
-        trainer.val_history["loss"][trainer.stop_step], abs=1e-5
+
+@pytest.mark.parametrize("name", SAME_WORK)
+def test_each_rival_makes_the_steps_after_the_last_validation_too(name, small_data):
+    # 21 batches in an epoch, a validation every 4 steps: the last of 2 epochs is at step 40.
+    settings = work.Settings(num_epochs=2, batch_size=32)
+    measured = rival(name).run(small_data, settings)
+    assert measured[1].stop_step == 41
+    assert_same_run(measured, project.run(small_data, settings))
+
+
+def test_logistic_regression_learns_the_digits(small_data):
+    w, measured = rival("rival_lbfgs").run(small_data, work.Settings())
+    assert w.shape == (785, 10)
+    assert measured.accuracy > 0.8
+
+
+def test_a_measuring_process_prints_the_run_that_the_command_line_names(
+    small_data, monkeypatch, capsys
+):
+    monkeypatch.setattr(task3, "load_data", lambda: small_data)
+    monkeypatch.setattr(sys, "argv", ["measure.py", "rival_numpy", "2"])
+    measure.main()
+    found = work.Run(**json.loads(capsys.readouterr().out))
+    _, expected = project.run(small_data, work.Settings(num_epochs=2))
+    assert found.stop_step == expected.stop_step == 9
+    assert found.last_loss == pytest.approx(expected.last_loss)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs os.wait4")
+def test_a_measurement_has_seconds_memory_and_none_of_the_variables_that_hold_numpy_back(
+    monkeypatch, tmp_path
+):
+    # In place of the real one: its validation losses tell what it got from the environment.
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "measure.py").write_text(
+        "import json, os, sys\n"
+        "held_back = sum(key.startswith('OPENBLAS_') for key in os.environ)\n"
+        "names = 'seconds stop_step best_loss last_loss accuracy kernel'.split()\n"
+        "memory = bytearray(200_000_000)\n"
+        "print(json.dumps(dict.fromkeys(names, held_back)))\n"
     )
-    assert measured["best_accuracy"] == pytest.approx(
-        trainer.val_history["accuracy"][trainer.best_step]
-    )
-    np.testing.assert_allclose(w, trainer.model.w, atol=1e-4)
+    monkeypatch.setattr(bench, "ROOT", tmp_path)
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    monkeypatch.setenv("OPENBLAS_L2_SIZE", "512")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    measured = bench.measure("rival_numpy", 1)
+    assert measured.run == work.Run(*[1] * 6)
+    assert measured.process_seconds > 0
+    assert 0.2e9 < measured.peak_memory < 2e9
 
 
-def one_round(**changes):
-    run = {"stop_step": 8339, "best_loss": 0.29695, "last_loss": 0.29701}
-    return {name: run | changes.get(name, {}) for name in ("project", *bench.SAME_WORK)}
+@pytest.mark.skipif(os.name != "posix", reason="needs os.wait4")
+def test_a_run_that_fails_is_named(capfd):
+    with pytest.raises(InputError, match="measure rival_unknown 1 failed"):
+        bench.measure("rival_unknown", 1)
+    assert "No module named 'benchmarks.rival_unknown'" in capfd.readouterr().err
 
 
-def test_rivals_that_did_the_same_work_are_accepted():
-    bench.check_same_work(one_round(jax={"best_loss": 0.29702}))
+def measurement(seconds=1.0, stop_step=8339, best_loss=0.29695, last_loss=0.29701, kernel="eigen"):
+    run = work.Run(seconds, stop_step, best_loss, last_loss, accuracy=0.91524, kernel=kernel)
+    return Measurement(run, process_seconds=seconds + 1, peak_memory=200_400_000)
 
 
-@pytest.mark.parametrize("rival", bench.SAME_WORK)
+def test_rivals_that_did_the_same_work_are_accepted_whatever_those_of_other_work_did():
+    measured = dict.fromkeys(LABELS, measurement())
+    measured["rival_jax"] = measurement(best_loss=0.29702)
+    measured["rival_lbfgs"] = measurement(stop_step=50, best_loss=0.3)
+    bench.check_same_work(measured)
+
+
+@pytest.mark.parametrize("name", [name for name in SAME_WORK if name != "project"])
 @pytest.mark.parametrize(
-    "change", [{"stop_step": 8308}, {"best_loss": 0.2972}, {"last_loss": float("nan")}]
+    "change", [{"stop_step": 8308}, {"best_loss": 0.2972}, {"last_loss": float("nan")}], ids=str
 )
-def test_a_rival_that_did_other_work_is_refused(rival, change):
-    with pytest.raises(SystemExit, match=f"{rival} .*{next(iter(change)).split('_')[0]}"):
-        bench.check_same_work(one_round(**{rival: change}))
+def test_a_rival_that_did_other_work_is_refused(name, change):
+    measured = dict.fromkeys(LABELS, measurement())
+    measured[name] = measurement(**change)
+    with pytest.raises(InputError, match=f"{name} .*{next(iter(change)).split('_')[0]}"):
+        bench.check_same_work(measured)
 
 
-def test_ratios_compare_within_a_round():
-    rounds = [
-        {"project": {"seconds": project}, "jax": {"seconds": jax}}
-        for project, jax in [(1.0, 2.0), (10.0, 20.0), (2.0, 6.0)]
+@pytest.fixture
+def command_line(monkeypatch, tmp_path):
+    """Run the command without measuring; give its exit code, and who was measured."""
+    measured = []
+
+    def fake_measure(name, num_epochs):
+        measured.append((name, num_epochs))
+        return measurement()
+
+    monkeypatch.setattr(bench, "measure", fake_measure)
+    monkeypatch.setattr(results, "PACKAGES", ("numpy",))
+
+    def call(load, *options):
+        monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+        monkeypatch.setattr(sys, "argv", ["bench.py", "--output", str(tmp_path), *options])
+        with pytest.raises(SystemExit) as ended:
+            run(bench.main)
+        return ended.value.code, measured
+
+    return call
+
+
+def test_rounds_alternate_and_write_a_table_and_a_picture(command_line, tmp_path, capsys):
+    code, measured = command_line(0.5, "--rounds", "3", "--epochs", "7")
+    assert code == 0
+    order = [(name, 7) for name in LABELS]
+    assert measured == order + order[::-1] + order
+    written = [tmp_path / "results.md", tmp_path / "results.png"]
+    assert capsys.readouterr().out.splitlines() == [f"wrote {path}" for path in written]
+    assert sorted(tmp_path.iterdir()) == written
+    height, width, _ = matplotlib.image.imread(tmp_path / "results.png").shape
+    assert width > height > 100
+
+
+def test_a_busy_machine_is_refused_in_one_line_unless_told_otherwise(
+    command_line, tmp_path, capsys
+):
+    code, measured = command_line(1.96)
+    assert (code, measured) == (2, [])
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("bench.py: error: ")
+    assert "load is 1.96" in line
+    assert "--even-if-busy" in line
+    assert list(tmp_path.iterdir()) == []
+    assert command_line(1.96, "--even-if-busy", "--rounds", "1")[0] == 0
+    assert "load of the machine before the first:\n  1.96" in (tmp_path / "results.md").read_text(
+        encoding="utf-8"
+    )
+
+
+@pytest.fixture
+def three_rounds():
+    """Give three rounds in which the second one is slow for everyone."""
+    seconds = {
+        "project": (2, 18, 1),
+        "rival_jax": (3, 36, 4),
+        "rival_torch": (8, 63, 3),
+        "rival_sklearn": (20, 90, 30),
+        "rival_numpy": (10, 99, 5),
+        "rival_lbfgs": (1, 1, 1),
+    }
+    return [
+        {name: measurement(values[k], kernel=f"of {name}") for name, values in seconds.items()}
+        for k in range(3)
     ]
-    ratios = results.ratios(rounds, "jax", "seconds")
-    assert ratios == [2, 2, 3]
-    assert results.median_and_range(ratios) == "2.00 (2.00 … 3.00)"
 
 
-def test_the_summary_has_medians_within_a_round_and_the_kernel():
-    names = ("project", "jax", "torch", "numpy", "floor in slices")
-    run = {"kernel": "openblas 1.2, Haswell", "stop_step": 8339}
-    rounds = [
-        {name: run | {"seconds": value} for name, value in zip(names, seconds, strict=True)}
-        for seconds in [(2, 3, 8, 10, 1), (18, 36, 63, 99, 13.5), (1, 4, 3, 5, 1)]
-    ]
-    text = " ".join(results.summary(rounds).split())
+def test_ratios_compare_within_a_round(three_rounds):
+    assert results.ratios(three_rounds, "rival_torch") == [4, 3.5, 3]
+    assert results.median_and_range([4, 3, 3.5]) == "3.50 (3.00 … 4.00)"
+
+
+def test_the_summary_has_the_medians_of_the_ratios_and_the_kernel(three_rounds):
+    text = " ".join(results.summary(three_rounds).split())
     for words in (
         "8340 steps, takes 2.00 s",
-        "NumPy with openblas 1.2, Haswell",
-        "JAX takes 2.00 times as long, PyTorch 3.50 times, plain NumPy in float64 5.00 times",
-        "take 0.75 of its time",
+        "NumPy with of project",
+        "JAX takes 2.00 times as long, PyTorch 3.50 times, scikit-learn 10.00 times, "
+        "plain NumPy in float64 5.00 times",
     ):
         assert words in text
 
 
-def test_each_side_is_named_with_its_kernel_and_what_holds_it_back(monkeypatch):
-    kernels = {name: {"kernel": "openblas 1.2, Haswell"} for name in results.ROWS}
-    rounds = [kernels | {"torch": {"kernel": "oneMKL, AVX512"}}]
-    monkeypatch.setattr(results, "PACKAGES", ())
-    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
-    monkeypatch.delenv("OPENBLAS_L2_SIZE", raising=False)
-    text = results.machine(rounds, bench.held_back())
-    assert (
-        "Haswell (this project, JAX, straightforward NumPy, float64, scikit-learn, lbfgs)" in text
+def test_the_summary_comes_first_and_the_table_has_a_row_for_each(three_rounds, monkeypatch):
+    monkeypatch.setattr(results, "PACKAGES", ("numpy",))
+    text = results.document(three_rounds, load=0.1)
+    assert text.split("\n\n")[1] == results.summary(three_rounds)
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")][2:]
+    found = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows}
+    assert list(found) == list(LABELS.values())
+    assert found["JAX"] == [
+        "yes",
+        "4.00 (3.00 … 36.00)",
+        "2.00 (1.50 … 4.00)",
+        "5.00 (4.00 … 37.00)",
+        "200",
+        "of rival_jax",
+    ]
+    assert found[LABELS["rival_lbfgs"]][0] == (
+        "no: 8339 iterations of L-BFGS on all images, accuracy 91.52%"
     )
-    assert "AVX512 (PyTorch)" in text
-    assert "NumPy picks its kernel itself" in text
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
-    monkeypatch.setenv("OPENBLAS_L2_SIZE", "512")
-    text = results.machine(rounds, bench.held_back())
-    assert "under **OPENBLAS_CORETYPE=Haswell, OPENBLAS_L2_SIZE=512**" in text
 
 
 def test_the_kernel_of_numpys_products_is_named():
-    assert re.fullmatch(r"\w+ [\w.]+, \w+", measure.numpy_kernel())
-
-
-@pytest.mark.parametrize(
-    ("in_slices", "shapes"),
-    [(False, [(32, 10), (785, 10)]), (True, [(1, 10, 32), (1, 10, 785)])],
-)
-def test_the_floor_makes_as_many_steps_and_validations_as_it_is_told(
-    small_data, monkeypatch, in_slices, shapes
-):
-    products = []
-    matmul = np.matmul
-
-    def counted(A, B, out):
-        products.append(out.shape)
-        return matmul(A, B, out=out)
-
-    monkeypatch.setattr(np, "matmul", counted)
-    # 21 batches make a validation every 4 steps: two validations wait for the steps 0 and 4.
-    passes = [("val", 2), ("train", 2)]
-    floor.multiply(small_data, 5, passes, in_slices=in_slices, batch_size=32)
-    assert products == 5 * shapes
-    with pytest.raises(ValueError, match="9 steps are too many for 2 validations"):
-        floor.multiply(small_data, 9, passes, in_slices=in_slices, batch_size=32)
-
-
-def test_validations_stop_when_the_best_loss_is_as_old_as_the_patience():
-    validations = common.Validations(patience=2)
-    stops = []
-    for step, loss in enumerate([3.0, 2.0, 2.5, 1.0, 1.0, float("nan")]):
-        validations.add(step, loss, 0.5, 0.5)
-        stops.append(validations.should_stop)
-    assert stops == [False] * 5 + [True]
-    assert validations.best_step == 3
+    assert work.numpy_kernel().count(", ") == 1

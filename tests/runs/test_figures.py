@@ -101,7 +101,6 @@ def test_the_losses_of_a_run_are_drawn_under_their_names():
     assert band.get_label() == "± one standard deviation"
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("gradient steps", "cross-entropy loss")
     assert axes.get_ylim() == LOSSES
-    assert figure.get_size_inches().tolist() == [6.2, 3.55]
     assert axes.xaxis.get_major_formatter()(20000, 0) == "20\u202f000"
     assert list(legend(figure)) == [
         "training, mean of 3 steps",

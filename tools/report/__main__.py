@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     ------
     ExportError
         If the notebook cannot be read, executed or typeset.
-    OSError
-        If a file cannot be written.
+    FileError
+        If a file cannot be read or written.
     """
     parser = Parser(description=__doc__)
     parser.add_argument(
@@ -68,13 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.no_execute:
         execute(notebook, path.absolute().parent, args.quiet)
     elif not any(cell.get("outputs") for cell in notebook.cells):
-        raise ExportError(f"{path} holds no outputs: run it without --no-execute")
+        raise ExportError(f"{path} has no stored outputs: run this without --no-execute")
     name = {"metadata": {"name": path.stem}}
     contents = [exporter.from_notebook_node(notebook, name)[0] for exporter in exporters]
     if args.refresh:
         contents = [f"{nbformat.writes(notebook)}\n"]
     with contextlib.ExitStack() as stack:
-        # The files take their names when the stack closes, that is, when all are complete.
+        # The files get their names when the stack closes, that is, when all are complete.
         for target, content in zip(targets, contents, strict=True):
             file = stack.enter_context(atomic_path(target))
             file.write_bytes(content if isinstance(content, bytes) else content.encode())

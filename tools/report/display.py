@@ -1,4 +1,4 @@
-"""What the report notebook uses to show tables and figures, in every viewer of notebooks."""
+"""What the report notebook uses to show tables and figures in every notebook viewer."""
 
 import io
 import re
@@ -17,9 +17,12 @@ from runs.figures import house_style
 
 # A figure of 6 inches has 864 pixels: two for each point of its size on paper.
 DOTS_PER_INCH = 144
-# The usual fonts of XeLaTeX lack these characters, and KaTeX takes no such commands within \text.
-COMMANDS = {"λ": r"\lambda", "−": "-", "×": r"\times", "‖": r"\Vert", "\u202f": r"\,"}
+# XeLaTeX's usual fonts lack these characters, and KaTeX does not accept the commands within \text.
+COMMANDS = {"λ": r"\lambda", "−": "-", "×": r"\times", "\u202f": r"\,"}
 SUPERSCRIPTS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+# A letter by itself is a symbol, unless it is an English word.
+SYMBOL = r"(?<!\w)[B-HJ-Zb-zλ](?!\w)"
+NORM = f"‖{SYMBOL}‖"
 WIDEST_HEADING = 14  # characters
 
 
@@ -30,16 +33,28 @@ def latex(text: str) -> str:
     """
 
     def command(found: re.Match[str]) -> str:
-        plain = found[0].translate(str.maketrans(SUPERSCRIPTS, "-0123456789"))
-        return "}" + COMMANDS.get(found[0], f"^{{{plain}}}") + r"\text{"
+        special = found[0]
+        if special[0] in SUPERSCRIPTS:
+            exponent = special.translate(str.maketrans(SUPERSCRIPTS, "-0123456789"))
+            formula = f"^{{{exponent}}}"
+        elif special[0] == "‖":
+            formula = rf"\lVert {COMMANDS.get(special[1], special[1])} \rVert"
+        else:
+            formula = COMMANDS.get(special, special)
+        return "}" + formula + r"\text{"
 
     escaped = re.sub("([%_&#])", r"\\\1", text)
-    formula = re.sub(f"[{SUPERSCRIPTS}]+|[{''.join(COMMANDS)}]", command, escaped)
-    return rf"\text{{{formula}}}".replace(r"\text{}", "")
+    special = f"[{SUPERSCRIPTS}]+|{NORM}|[{''.join(COMMANDS)}]|{SYMBOL}"
+    return rf"\text{{{re.sub(special, command, escaped)}}}".replace(r"\text{}", "")
+
+
+def markdown(text: str) -> str:
+    r"""Write the symbols in a table's cell as formulas: ``λ = 1`` becomes ``$\lambda$ = 1``."""
+    return re.sub(f"{NORM}²?|{SYMBOL}", lambda found: f"${latex(found[0])}$", text)
 
 
 def stacked(heading: str, side: str) -> str:
-    r"""Write a long heading as lines one below the other: ``\text`` does not break."""
+    r"""Break a long heading into lines: ``\text`` does not break by itself."""
     lines = textwrap.wrap(heading, WIDEST_HEADING)
     if len(lines) == 1:
         return latex(heading)
@@ -49,12 +64,12 @@ def stacked(heading: str, side: str) -> str:
 
 
 class Output:
-    """What a cell shows, in several forms, of which each viewer takes the one it likes best.
+    """What a cell shows, in several forms, of which each viewer takes the one it prefers.
 
     Parameters
     ----------
     forms : dict
-        By MIME type. ``text/plain``, for the terminal, has to be among them.
+        By MIME type. ``text/plain``, for the terminal, must be among them.
     metadata : dict, optional
     """
 
@@ -71,17 +86,17 @@ class Output:
 def table(frame: pd.DataFrame) -> Output:
     """Make a table of the columns of a frame, without its index.
 
-    Numbers are written as the last word of the heading says (`common.numbers.format_cell`), words
-    as they are.
+    The last word of a heading decides how the numbers below it are formatted
+    (`common.numbers.format_cell`); words stay as they are.
     """
     cells = frame.astype(object)
     for heading in frame:
         cells[heading] = [format_cell(value, str(heading)) for value in frame[heading]]
     right = len(cells.columns) - 1
     sides = ["left", *["right"] * right]
-    markdown = cells.to_markdown(index=False, disable_numparse=True, colalign=sides)
-    # XeLaTeX stops at the tables that pandoc makes of Markdown. VS Code takes LaTeX, too, and gives
-    # it to KaTeX, which knows an array, but no tabular.
+    in_markdown = cells.map(markdown).rename(columns=markdown)
+    # XeLaTeX fails on the tables that pandoc makes of Markdown. VS Code takes LaTeX, too, and gives
+    # it to KaTeX, which knows array but not tabular.
     headings = [stacked(str(name), side) for name, side in zip(cells, sides, strict=True)]
     formulas = cells.map(latex).set_axis(headings, axis=1)
     array = formulas.to_latex(index=False, column_format="l" + "r" * right)
@@ -89,7 +104,9 @@ def table(frame: pd.DataFrame) -> Output:
     return Output(
         {
             "text/html": cells.to_html(index=False, border=0),
-            "text/markdown": markdown.replace("λ", r"$\lambda$"),
+            "text/markdown": in_markdown.to_markdown(
+                index=False, disable_numparse=True, colalign=sides
+            ),
             "text/latex": f"$${array.strip()}$$",
             "text/plain": cells.to_string(index=False),
         }
@@ -98,7 +115,7 @@ def table(frame: pd.DataFrame) -> Output:
 
 @house_style()
 def picture(figure: Figure, alt: str) -> Output:
-    """Make a figure as SVG, for pages and PDFs, as PDF, for LaTeX, and as PNG, for other viewers.
+    """Save a figure as SVG for pages and PDFs, as PDF for LaTeX, and as PNG for other viewers.
 
     Parameters
     ----------
@@ -112,7 +129,7 @@ def picture(figure: Figure, alt: str) -> Output:
     figure.set_layout_engine("none")  # The layout of the first serves all three.
     figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
     figure.savefig(png, format="png", dpi=DOTS_PER_INCH)
-    # Hardly fewer colours than it has, and a third of its bytes.
+    # A figure has hardly more colours, and this takes a third of the bytes.
     smaller = io.BytesIO()
     Image.open(png).convert("RGB").quantize(128).save(smaller, "png", optimize=True)
     forms = {
@@ -121,12 +138,12 @@ def picture(figure: Figure, alt: str) -> Output:
         "image/png": smaller.getvalue(),
         "text/plain": alt,
     }
-    # On a screen as large as the others: its pixels are twice as fine.
+    # As wide as the SVG on a screen of 96 dots per inch.
     return Output(forms, {"image/png": {"width": round(96 * figure.get_figwidth())}})
 
 
 def text(markdown: str, metadata: dict[str, Any] | None = None) -> Output:
-    """Make a paragraph of Markdown; metadata are what the exporters need of a figure's caption."""
+    """Make a paragraph of Markdown; the metadata tell the exporters whose caption it is."""
     plain = re.sub(r"\*\*|[$`]", "", markdown).replace(r"\lambda", "λ")
     return Output({"text/markdown": markdown, "text/plain": plain}, metadata)
 
@@ -154,14 +171,14 @@ def show_figure(number: int, figure: Figure, caption: str, alt: str) -> None:
 
 
 def show_notes(settings: Mapping[str, Any], folder: str | Path) -> None:
-    """Say at the top of a report what its reader has to know about how it was made.
+    """Say at the top of a report what its reader must know about how it was made.
 
     Parameters
     ----------
     settings : mapping of str to object
         Those that are not the assignment's.
     folder : path
-        Where the modules should be: the notebook's own folder.
+        The notebook's directory, where the modules should be, too.
     """
     if settings:
         listed = ", ".join(f"`{name} = {value}`" for name, value in settings.items())

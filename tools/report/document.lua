@@ -1,40 +1,66 @@
--- What paper and screen share: nothing is lost without a word, words stay with their numbers, and
--- in tables decimals stand under each other.
+-- What paper and screen share: nothing is dropped silently, words and units stay with their numbers,
+-- superscripts are set as such, and decimals in a column of a table are aligned.
 
 local HARD_SPACE, NARROW_SPACE, MINUS = "\u{a0}", "\u{202f}", "\u{2212}"
+local SUPERSCRIPTS = {
+  ["⁻"] = MINUS, ["⁰"] = "0", ["¹"] = "1", ["²"] = "2", ["³"] = "3", ["⁴"] = "4", ["⁵"] = "5",
+  ["⁶"] = "6", ["⁷"] = "7", ["⁸"] = "8", ["⁹"] = "9",
+}
 local TIED = {
   batch = true, epoch = true, epochs = true, figure = true, figures = true, row = true, seed = true,
   step = true, steps = true, task = true, tasks = true,
 }
 
--- Pandoc drops TeX outside of formulas, and prints what it does not recognise as text.
+-- Pandoc drops TeX outside formulas, and prints formulas that it does not recognise as text.
 local function refuse_raw(raw)
-  error("'" .. raw.text:sub(1, 60) .. "' stands outside of a formula; put it between $$", 0)
+  error("'" .. raw.text:sub(1, 60) .. "' is outside a formula; put it between $$", 0)
 end
 
 local function refuse_dollars(text)
   -- A dollar beside a digit is money.
   if text.text:find("$", 1, true) and not text.text:find("%d") then
-    error("a formula was not recognised at '" .. text.text .. "': there must be no blank line in "
-      .. "it, and no blank after its first or before its last single dollar", 0)
+    error("a formula was not recognised at '" .. text.text .. "': it must not contain a blank line, "
+      .. "nor a space after its first or before its last single dollar", 0)
   end
 end
 
--- "figure 3", "step 978" and "785 × 10" stay on one line.
+-- "figure 3", "step 978" and "785 × 10" stay on one line; so does "98 %", with a narrow space.
 local function tie(inlines)
-  for i = 2, #inlines - 1 do
-    local before, after = inlines[i - 1], inlines[i + 1]
-    if inlines[i].t == "Space" and before.t == "Str" and after.t == "Str"
-      and (before.text == "×" or after.text == "×"
-        or after.text:find("^%d") and TIED[before.text:lower():gsub("^%(", "")]) then
-      inlines[i] = pandoc.Str(HARD_SPACE)
+  for i, inline in ipairs(inlines) do
+    local before, after = inlines[i - 1] or {}, inlines[i + 1] or {}
+    if inline.t == "Str" then
+      inline.text = inline.text:gsub("(%d)" .. HARD_SPACE .. "%%", "%1" .. NARROW_SPACE .. "%%")
+    elseif inline.t == "Space" and before.t == "Str" and after.t == "Str" then
+      if before.text:find("%d$") and after.text:find("^%%") then
+        inlines[i] = pandoc.Str(NARROW_SPACE)
+      elseif before.text == "×" or after.text == "×"
+        or after.text:find("^%d") and TIED[before.text:lower():gsub("^%(", "")] then
+        inlines[i] = pandoc.Str(HARD_SPACE)
+      end
     end
   end
   return inlines
 end
 
--- Take a cell apart into numbers, what stands before each of them, and the rest. Cells with the same
--- words between their numbers have the same pattern, and can be aligned with each other.
+-- The superscripts of Unicode are small, and come from several fonts.
+local function superscripts(text)
+  local inlines, plain, raised = pandoc.Inlines({}), "", ""
+  local function flush()
+    if plain ~= "" then inlines:insert(pandoc.Str(plain)) end
+    if raised ~= "" then inlines:insert(pandoc.Superscript(pandoc.Str(raised))) end
+    plain, raised = "", ""
+  end
+  for character in text.text:gmatch(utf8.charpattern) do
+    local sign = SUPERSCRIPTS[character]
+    if raised ~= "" and not sign then flush() end
+    if sign then raised = raised .. sign else plain = plain .. character end
+  end
+  flush()
+  return inlines
+end
+
+-- Split a cell into numbers, the text before each of them, and the rest. Cells with the same words
+-- between their numbers have the same pattern, and can be aligned with each other.
 local function numbers_of(cell)
   local block, words = cell.contents[1], #cell.contents == 1
   pandoc.Plain(block and block.content or {}):walk({
@@ -52,7 +78,7 @@ local function numbers_of(cell)
   return numbers, pattern .. text:sub(last), text:sub(last)
 end
 
--- Room as wide as some characters, which are neither seen, read out nor copied.
+-- Room as wide as some characters, which are neither seen, nor read aloud, nor copied.
 local function room(text)
   text = text:gsub("\1", MINUS):gsub("\2", NARROW_SPACE)
   if text == "" then
@@ -100,14 +126,14 @@ local function align(cells)
   end
 end
 
--- What a row is about stays on one line, unless it is long.
+-- The heading of a row stays on one line, unless it is long.
 local function keep_whole(cell)
   if #pandoc.utils.stringify(cell.contents) < 40 then
     cell.contents = cell.contents:walk({ Space = function() return pandoc.Str(HARD_SPACE) end })
   end
 end
 
--- Only a column whose numbers all mean the same has decimals to compare.
+-- Only columns whose cells all have the same pattern are aligned.
 local function align_decimals(table_)
   for _, body in ipairs(table_.bodies) do
     for _, row in ipairs(body.body) do keep_whole(row.cells[1]) end
@@ -143,4 +169,5 @@ end
 return {
   { RawInline = refuse_raw, RawBlock = refuse_raw, Str = refuse_dollars, Inlines = tie },
   { Table = align_decimals, Pandoc = take_title },
+  { Str = superscripts },
 }

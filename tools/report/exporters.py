@@ -1,16 +1,16 @@
 """Export an executed notebook as PDF and as one HTML page.
 
-Both exporters take the same path: nbconvert's Markdown, read by pandoc, then written by Typst
-(`TypstPDFExporter`) or by pandoc itself (`StandaloneHTMLExporter`). Neither needs TeX or a
-browser. They also work as ``jupyter nbconvert --to tools.report.TypstPDFExporter``.
+Both exporters take the same path: pandoc reads nbconvert's Markdown and writes either HTML
+(`StandaloneHTMLExporter`) or a document that Typst typesets (`TypstPDFExporter`). Neither needs TeX
+or a browser. They also work as ``jupyter nbconvert --to tools.report.TypstPDFExporter``.
 
-The notebook's metadata give the title block: ``title`` (the first heading goes before it),
-``subtitle``, ``authors`` (a list of ``{"name": ...}``, as nbconvert's own templates read them),
-``course`` and ``date``. A Markdown cell with the tag ``title-block`` stands below them.
+The title is the notebook's first heading. Its metadata hold the rest of the title block:
+``subtitle``, ``authors`` (a list of ``{"name": ...}``, as in nbconvert's own templates), ``course``
+and ``date``. A Markdown cell tagged ``title-block`` goes below them.
 
 A figure in the notebook is an image output followed by its caption: a Markdown output whose
-metadata holds ``figure_number``, ``figure_caption`` (Markdown) and ``figure_alt`` (plain text that
-says what one sees); see `tools.report.display.show_figure`.
+metadata hold ``figure_number``, ``figure_caption`` (Markdown) and ``figure_alt`` (plain text that
+describes the figure); see `tools.report.display.show_figure`.
 """
 
 import os
@@ -36,55 +36,55 @@ from tools.report.try_it import try_it_html
 
 STYLES = Path(__file__).resolve().parent
 
-# JupyterLab reads formulas before anything else, and lists and headings need no blank line
-# before them. This selection of extensions makes pandoc read the cells in the same way.
+# In JupyterLab formulas take precedence over all other markup, and lists and headings need no blank
+# line before them. With these extensions pandoc reads the cells in the same way.
 MARKDOWN = (
     "markdown_strict-raw_html-spaced_reference_links+all_symbols_escapable+auto_identifiers"
     "+backtick_code_blocks+fenced_divs+implicit_figures+intraword_underscores+link_attributes"
     "+lists_without_preceding_blankline+pipe_tables+raw_tex+smart+strikeout+tex_math_dollars"
 )
 
-# What Typst says, in PDF/UA, of a character for which there is no font.
+# Typst's message, for PDF/UA, about a character that no font has.
 MISSING_CHARACTER = re.compile(r'the text `"(.+?)"` could not be displayed')
 CAPTION_KEYS = ("figure_number", "figure_caption", "figure_alt")
 SVG = "image/svg+xml"
 
 
 class ExportError(ConversionException, InputError):
-    """The report cannot be made. The message is one line for the person who asked for it."""
+    """The report cannot be exported. The message is one line for its user."""
 
 
 class FigurePreprocessor(Preprocessor):
-    """Join every figure with its caption, and drop what does not belong in a report.
+    """Combine every figure with its caption, and drop what does not belong in a report.
 
-    The image goes to ``resources["outputs"]`` as a file, the HTML of *Try it* to
+    The images go to ``resources["outputs"]`` as files, the HTML of *Try it* to
     ``resources["appendix"]``. Streams (prints, warnings, progress bars) are dropped.
     """
 
     def preprocess_cell(
         self, cell: NotebookNode, resources: dict[str, Any], index: int
     ) -> tuple[NotebookNode, dict[str, Any]]:
-        """Turn each figure of a cell and its caption into one Markdown output.
+        """Turn each figure of a cell, with its caption, into one Markdown output.
 
         Parameters
         ----------
         cell : NotebookNode
             A cell of the executed notebook; changed in place.
         resources : dict
-            nbconvert's resources; the figures are added in place.
+            nbconvert's resources; the figures are added to them.
         index : int
-            The cell's number, counted from 0.
+            The cell's position, counted from 0.
 
         Returns
         -------
         cell : NotebookNode
         resources : dict
-            The two arguments.
+            The first two arguments.
 
         Raises
         ------
         ExportError
-            If a figure has no caption, a caption no figure, or the cell ended in an error.
+            If a figure has no caption, or the cell ended in an error.
         """
         if "title-block" in cell.metadata.get("tags", []):
             cell.source = f"::: title-block\n{cell.source}\n:::"
@@ -112,17 +112,17 @@ class FigurePreprocessor(Preprocessor):
 
 
 class PandocExporter(MarkdownExporter):
-    """What both exporters share: the way from the notebook through pandoc.
+    """What both exporters share: the path from the notebook through pandoc.
 
     Attributes
     ----------
     writer : str
-        What pandoc is to write.
+        The format that pandoc writes.
     options : sequence of str
-        Further options of pandoc.
+        Further options for pandoc; ``{}`` stands for the directory of this file.
     """
 
-    # file_extension is that of the document; the template is that of Markdown.
+    # The template is Markdown's, whatever the extension of the document.
     template_extension = ".md.j2"
     preprocessors = [FigurePreprocessor]  # noqa: RUF012 (nbconvert's type)
     exclude_input = True
@@ -132,7 +132,7 @@ class PandocExporter(MarkdownExporter):
 
     @property
     def default_config(self) -> Config:
-        """Settings of nbconvert: `FigurePreprocessor` takes out the figures, text goes first."""
+        """Settings of nbconvert: it takes the text of an output, not its HTML or images."""
         kinds = ["text/markdown", "text/latex", "text/plain"]
         return Config(NbConvertBase={"display_data_priority": kinds})
 
@@ -145,22 +145,22 @@ class PandocExporter(MarkdownExporter):
         ----------
         nb : NotebookNode
         resources : dict, optional
-            nbconvert's.
+            nbconvert's resources.
 
         Returns
         -------
         document : bytes or str
             The bytes of a PDF, or HTML.
         resources : dict
-            nbconvert's.
+            nbconvert's resources.
 
         Raises
         ------
         ExportError
-            If a figure has no caption, or a formula or an image cannot be set.
+            If a figure has no caption, or a formula or an image cannot be typeset.
         """
         markdown, resources = super().from_notebook_node(nb, resources)
-        # The first heading becomes the title, if there is one.
+        # The first heading, if there is one, replaces this title.
         title = resources["metadata"].get("name", "Report")
         metadata = [("title", title), ("subtitle", nb.metadata.get("subtitle")), ("lang", "en")]
         metadata += [("author", author["name"]) for author in nb.metadata.get("authors", [])]
@@ -172,9 +172,9 @@ class PandocExporter(MarkdownExporter):
             appendix = folder / "appendix.html"
             appendix.write_text(resources.pop("appendix", ""), encoding="utf-8")
             options = [
-                # A warning (a formula or an image that pandoc gave up on) is a hole.
+                # A warning means that a formula or an image is missing.
                 "--fail-if-warnings",
-                # pandoc takes a row longer than a line as a wish for a full-width table.
+                # pandoc makes a table full-width if one of its rows is longer than a line.
                 "--columns=10000",
                 f"--lua-filter={STYLES / 'document.lua'}",
                 f"--resource-path={folder}",
@@ -182,7 +182,7 @@ class PandocExporter(MarkdownExporter):
                 *(f"--metadata={key}={value}" for key, value in metadata if value),
                 *(option.format(STYLES) for option in self.options),
             ]
-            # In the C locale pandoc could not open a file in a folder with an umlaut.
+            # In the C locale pandoc cannot open a file in a directory with an umlaut.
             os.environ["LC_ALL"] = "C.UTF-8"
             try:
                 document = pypandoc.convert_text(markdown, self.writer, MARKDOWN, options)
@@ -191,7 +191,7 @@ class PandocExporter(MarkdownExporter):
             return self.finish(document, folder), resources
 
     def finish(self, document: str, folder: Path) -> str | bytes:
-        """Make the result of what pandoc has written; the figures are in the folder."""
+        """Turn pandoc's output into the result; the figures are in the folder."""
         return document
 
 
@@ -202,17 +202,17 @@ class TypstPDFExporter(PandocExporter):
     file_extension = ".pdf"
     writer = "typst"
     options = (
-        # The title, the notebook's heading of level 1, is no heading on paper.
+        # The title is the notebook's heading of level 1, so the others move up by one.
         "--shift-heading-level-by=-1",
         "--template={}/report.typ",
         "--lua-filter={}/paper.lua",
     )
 
     def finish(self, document: str, folder: Path) -> bytes:
-        """Let Typst make a PDF that is accessible (PDF/UA), if there are fonts for all characters.
+        """Typeset an accessible PDF (PDF/UA), if there are fonts for all characters.
 
-        The fonts that come with Typst set the same pages on every machine; those of the system are
-        asked for what is missing there. Raises an `ExportError` with Typst's diagnostic.
+        With the fonts that come with Typst the pages are the same on every machine; the system's
+        fonts are used only for what these lack. Raises an `ExportError` with Typst's diagnostic.
         """
         main = folder / "main.typ"
         main.write_text(document, encoding="utf-8")
@@ -225,12 +225,12 @@ class TypstPDFExporter(PandocExporter):
                 if not missing:
                     raise ExportError(f"Typst: {shorten(error.diagnostic, 400)}") from error
         characters = "".join(dict.fromkeys(missing))
-        print(f"warning: no font here has the characters {characters}", file=sys.stderr)
+        print(f"warning: no installed font has the characters {characters}", file=sys.stderr)
         return typst.compile(main, root=folder)
 
 
 class StandaloneHTMLExporter(PandocExporter):
-    """One HTML page with MathML and embedded figures; it loads nothing from anywhere."""
+    """One HTML page with MathML and embedded figures; it loads no other file."""
 
     export_from_notebook = "Standalone HTML"
     file_extension = ".html"

@@ -15,6 +15,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from tqdm import tqdm
 
+from common.errors import file_errors
 from tools.report.exporters import ExportError
 
 
@@ -35,14 +36,15 @@ def read_notebook(path: Path) -> NotebookNode:
     ------
     ExportError
         If the file is not a notebook.
-    OSError
+    FileError
         If it cannot be read.
     """
-    text = path.read_bytes().decode(errors="replace")
+    with file_errors(path):
+        text = path.read_bytes().decode(errors="replace")
     try:
         notebook: NotebookNode = nbformat.reads(text, as_version=4)
         nbformat.validate(notebook)
-    # nbformat fails in many ways on a file that is something else.
+    # nbformat raises many kinds of errors for a file that is something else.
     except Exception as error:
         raise ExportError(f"{path} is not a notebook: {shorten(str(error), 120)}") from error
     return notebook
@@ -54,12 +56,12 @@ def execute(notebook: NotebookNode, folder: Path, quiet: bool = True) -> None:
     Parameters
     ----------
     notebook : NotebookNode
-        The notebook; its outputs, and what it says about the language, are replaced. What goes to
-        stderr, progress bars and warnings, differs from run to run and is left out.
+        The notebook. Its outputs and its language metadata are replaced. What cells write to
+        stderr (progress bars and warnings) differs from run to run and is left out.
     folder : Path
         Working directory of the kernel, and the first place where it looks for modules.
     quiet : bool, default=True
-        Whether not to show, while standard error is a terminal, which cell is being executed.
+        If false, and standard error is a terminal, show which cell is being executed.
 
     Raises
     ------
@@ -70,13 +72,13 @@ def execute(notebook: NotebookNode, folder: Path, quiet: bool = True) -> None:
     client.coalesce_streams, client.record_timing = True, False
     client.resources = {"metadata": {"path": str(folder)}}
     manager = client.create_kernel_manager()
-    # With no folder to search in, python3 is the interpreter that runs this script.
+    # With no directories to search, "python3" is the interpreter that runs this script.
     manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[])
-    # By itself a kernel looks there after PYTHONPATH, which may name another clone.
+    # By default a kernel looks there only after PYTHONPATH, which may name another clone.
     places = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     where = "before the first cell"
-    # Some terminals do not say how large they are. None: unless standard error is a terminal.
+    # Some terminals do not report their size. disable=None: only a terminal gets the bar.
     looks: Any = {"ncols": 60, "nrows": 20, "leave": False, "disable": quiet or None}
     text = "cell {n_fmt} of {total_fmt}, {elapsed}"
     bar = tqdm(total=len(notebook.cells), bar_format=text, mininterval=0, **looks)
@@ -95,10 +97,10 @@ def execute(notebook: NotebookNode, folder: Path, quiet: bool = True) -> None:
     except RuntimeError as error:
         raise ExportError(f"{where}: {shorten(str(error), 400)}") from error
     except KeyboardInterrupt:
-        # Impatient users press it again; the kernel must still be ended.
+        # Users may press Ctrl-C again, but the kernel must still be shut down.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise
     finally:
-        # An interrupt while the kernel starts leaves it running.
+        # An interrupt while the kernel is starting leaves it running.
         if manager.has_kernel:
             run_sync(manager.shutdown_kernel)(now=True)

@@ -1,4 +1,4 @@
--- What Typst needs beyond pandoc's own translation: alternative texts, formulas that stay whole, and
+-- What Typst needs beyond pandoc's own translation: alternative texts, formulas that do not break, and
 -- the title block.
 
 local function typst_of(block)
@@ -9,7 +9,7 @@ local function quoted(text)
   return '"' .. text:gsub("%s+", " "):gsub("\\", "\\\\"):gsub('"', '\\"') .. '"'
 end
 
--- PDF/UA wants an alternative text for each formula: its TeX source. A box does not break.
+-- PDF/UA requires an alternative text for each formula: its TeX source. A box does not break.
 local function formula(math)
   local wrap = math.mathtype == "InlineMath" and "#box[" or "#["
   local source = typst_of(pandoc.Plain({ math }))
@@ -24,8 +24,8 @@ local function figure(element)
   return pandoc.RawBlock("typst", (source:gsub('image%((%b"")', described)))
 end
 
--- On the same page stay: a heading, the answer below it, its figure or table, and the text after it.
--- Between two figures or tables a page may end.
+-- A heading, the answer below it, its figure or table, and the text after it share a page. Between two
+-- figures or tables a page may end.
 local function keep_together(doc)
   local blocks, shown = pandoc.List(), { Figure = true, Table = true }
   for i, block in ipairs(doc.blocks) do
@@ -40,7 +40,7 @@ local function keep_together(doc)
   return doc
 end
 
--- What stands under the title: the data and their source, how the report was made.
+-- What is below the title: the data and their source, how the report was made.
 local function title_block(div)
   if div.classes:includes("title-block") then
     return { pandoc.RawBlock("typst", "#title-block["), div, pandoc.RawBlock("typst", "]") }

@@ -1,26 +1,37 @@
 -- What the page needs beyond pandoc's own translation: boxes that scroll and can be reached with
--- the keyboard, and figures that can be opened large.
+-- the keyboard, and figures that can be enlarged.
 
 local function box(name, class)
   local attributes = { { "tabindex", "0" }, { "role", "group" }, { "aria-label", name } }
   return pandoc.Attr("", { class }, attributes)
 end
 
-local function formula(math)
-  if math.mathtype == "DisplayMath" then
-    return pandoc.Span(math, box("Formula", "display"))
-  end
+local function write(math, format)
+  local options = pandoc.WriterOptions({ html_math_method = "mathml" })
+  return pandoc.write(pandoc.Pandoc({ pandoc.Plain({ math }) }), format, options)
 end
 
--- Some programs read no MathML in the headings of tables; they get the formula as plain text.
+-- A hat over a single letter does not stretch; pandoc does not tell \hat from \widehat.
+local function mathml(math)
+  local source = write(math, "html"):gsub("(<mover><mi>[^<]*</mi><mo accent=\"true\")>", '%1 stretchy="false">')
+  return pandoc.RawInline("html", source)
+end
+
+local function formula(math)
+  if math.mathtype == "DisplayMath" then
+    return pandoc.Span(mathml(math), box("Formula", "display"))
+  end
+  return mathml(math)
+end
+
+-- Some screen readers skip MathML in the headings of tables; they get the formula as plain text.
 local function name_formulas(cell)
   cell.contents = cell.contents:walk({
     Math = function(math)
-      local alone = pandoc.Pandoc({ pandoc.Plain({ math }) })
-      local options = pandoc.WriterOptions({ html_math_method = "mathml" })
-      local name = pandoc.write(alone, "plain"):gsub("%s+$", ""):gsub("[&<\"]", "")
-      local source = pandoc.write(alone, "html", options)
-      return pandoc.RawInline("html", '<math aria-label="' .. name .. '"' .. source:match("<math( .*)"))
+      local name = write(math, "plain"):gsub("%s+$", ""):gsub("[&<\"]", "")
+      local raw = mathml(math)
+      raw.text = raw.text:gsub("<math ", '<math aria-label="' .. name:gsub("%%", "%%%%") .. '" ', 1)
+      return raw
     end,
   })
 end
@@ -31,7 +42,12 @@ local function wide(table_)
   end
   for _, body in ipairs(table_.bodies) do
     body.row_head_columns = 1
-    for _, row in ipairs(body.body) do name_formulas(row.cells[1]) end
+    for _, row in ipairs(body.body) do
+      name_formulas(row.cells[1])
+      for _, cell in ipairs(row.cells) do
+        if utf8.len(pandoc.utils.stringify(cell.contents)) < 40 then cell.classes:insert("short") end
+      end
+    end
   end
   local first = table_.head.rows[1]
   local label = first and pandoc.utils.stringify(first.cells[1].contents) or ""
@@ -59,4 +75,4 @@ local function figure(element)
   return pandoc.Div(element, { id = id })
 end
 
-return { { Math = formula, Table = wide, Figure = figure } }
+return { { Table = wide }, { Math = formula, Figure = figure } }

@@ -208,7 +208,7 @@ def intervals(comparison: pd.DataFrame) -> list[str]:
 
 
 def without_early_stopping(minima: Iterable[float]) -> pd.DataFrame:
-    """Tabulate the accuracies of each λ after 400 epochs, and some at the minimum of J.
+    """Tabulate accuracies and norms of each λ after 400 epochs, and of some at the minimum of J.
 
     Parameters
     ----------
@@ -216,9 +216,11 @@ def without_early_stopping(minima: Iterable[float]) -> pd.DataFrame:
         Values of λ.
     """
     long, optima = evidence.means_by_lambda("long"), evidence.optima()
-    rows = {f"{name_of(value)}, {LONG_EPOCHS} epochs": long.loc[value] for value in long.index}
-    rows |= {f"{name_of(value)}, minimum of J": optima.loc[value] for value in minima}
-    return tabulate("model", rows, *ACCURACIES, "held_out_accuracy", "val_loss")
+    rows = {f"{name_of(value)}, {LONG_EPOCHS} epochs": dict(long.loc[value]) for value in long.index}
+    rows |= {f"{name_of(value)}, minimum of J": dict(optima.loc[value]) for value in minima}
+    for row in rows.values():
+        row["norm"] = number(row["norm"], "#.3g")
+    return tabulate("model", rows, *ACCURACIES, "held_out_accuracy", "val_loss", "norm")
 
 
 def few_images() -> pd.DataFrame:

@@ -2,6 +2,9 @@
 // Draw a digit and see what the models make of it. Everything is in the page; nothing is loaded.
 (() => {
   const SIDE = 28, BOX_SIDE = 20, BOX_MARGIN = 4, EDGE = 0.25, PEN = 24;
+  // Parts of the longer side of a digit: its widest stroke, and a gap within it.
+  const WIDEST_STROKE = 0.5, WIDEST_GAP = 0.15;
+  const NEIGHBOURS = [[-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1], [1, -1], [1, 0], [1, 1]];
   const element = name => document.getElementById(`try-it-${name}`);
   const canvas = element("canvas"), slider = element("lambda");
   const pen = canvas.getContext("2d", { willReadFrequently: true });
@@ -14,7 +17,80 @@
     weights: new Float32Array(decode(model.weights).buffer),
   }));
 
-  // --- from ink to probabilities: the same as to_mnist in predict/normalisation.py --------------
+  // --- whether there is one digit: the rules of tools/predict, as far as a clean canvas needs them ---
+
+  const longestSide = mark => Math.max(mark.bottom - mark.top, mark.right - mark.left) + 1;
+  const union = (a, b) => ({
+    top: Math.min(a.top, b.top),
+    bottom: Math.max(a.bottom, b.bottom),
+    left: Math.min(a.left, b.left),
+    right: Math.max(a.right, b.right),
+    size: a.size + b.size,
+    square: Math.max(a.square, b.square),
+  });
+
+  // The connected marks: their outermost rows and columns, and how many pixels and how large a square
+  // of ink they have.
+  function marksOf(ink, width, height) {
+    const limit = EDGE * ink.reduce((a, b) => Math.max(a, b), 0), marks = [];
+    const isInk = Array.from(ink, amount => amount > limit);
+    // The largest square of ink whose lower right corner is this pixel.
+    const squares = new Uint16Array(ink.length);
+    isInk.forEach((isHere, place) => {
+      const above = place - width;
+      const before = place % width && Math.min(squares[place - 1], squares[above] ?? 0, squares[above - 1] ?? 0);
+      if (isHere) squares[place] = 1 + before;
+    });
+    isInk.forEach((isHere, start) => {
+      if (!isHere || !isInk[start]) return;
+      const row = Math.floor(start / width), column = start % width;
+      let mark = { top: row, bottom: row, left: column, right: column, size: 0, square: 0 };
+      const waiting = [start];
+      isInk[start] = false;
+      for (const place of waiting) {
+        const x = place % width, y = Math.floor(place / width);
+        mark = union(mark, { top: y, bottom: y, left: x, right: x, size: 1, square: squares[place] });
+        for (const [down, across] of NEIGHBOURS) {
+          const next = place + width * down + across;
+          if (!isInk[next] || x + across < 0 || x + across >= width) continue;
+          isInk[next] = false;
+          waiting.push(next);
+        }
+      }
+      marks.push(mark);
+    });
+    return marks.sort((a, b) => b.size - a.size);
+  }
+
+  // Strokes may be broken, but what stands beside the rest, and is as tall, is another digit.
+  function belongsTo(digit, mark) {
+    const down = Math.max(mark.top - digit.bottom, digit.top - mark.bottom);
+    const across = Math.max(mark.left - digit.right, digit.left - mark.right);
+    const { top, bottom } = union(digit, mark);
+    const shorter = Math.min(mark.bottom - mark.top, digit.bottom - digit.top);
+    const isBeside = across > 0 && shorter >= (bottom - top) / 2;
+    return !isBeside && Math.max(down, across) <= Math.max(WIDEST_GAP * longestSide(digit), PEN);
+  }
+
+  // Why the ink is not read; "" if it is one digit.
+  function refusal(ink, width, height) {
+    let [digit, ...others] = marksOf(ink, width, height);
+    if (!digit) return "Nothing is drawn.";
+    for (let found; (found = others.find(mark => belongsTo(digit, mark)));) {
+      digit = union(digit, found);
+      others = others.filter(mark => mark !== found);
+    }
+    if (others.length) return `Found ${others.length + 1} marks; expected a single digit.`;
+    if (digit.square > WIDEST_STROKE * longestSide(digit)) {
+      return "Found a filled area; expected the strokes of a digit.";
+    }
+    if (digit.right - digit.left > 3 * (digit.bottom - digit.top)) {
+      return "Found a line or a row of letters; expected a digit.";
+    }
+    return "";
+  }
+
+  // --- from ink to probabilities: the same as to_mnist in tools/predict/normalisation.py ------------
 
   // The part of each old row or column that lies in each new one.
   function coverage(start, size, longest, length) {
@@ -25,17 +101,16 @@
         Math.max(Math.min(edge(k + 1), old + 1) - Math.max(edge(k), old), 0)));
   }
 
-  // How far the center of mass is from the middle, as a whole number of rows or columns.
+  // How far the centre of mass is from the middle, in whole rows or columns.
   function offset(sums) {
     let total = 0, moment = 0;
     sums.forEach((sum, k) => { total += sum; moment += (2 * k - 27) * sum; });
     return Math.floor(moment / (2 * total));
   }
 
-  // ink: amounts in width x height pixels. Returns 28x28 pixels, 0 to 255; null if there is no ink.
+  // ink: amounts in width x height pixels, not all 0. Returns 28x28 pixels, 0 to 255.
   function toMnist(ink, width, height) {
     const most = ink.reduce((a, b) => Math.max(a, b), 0);
-    if (!most) return null;
     let [top, bottom, left, right] = [height, -1, width, -1];
     ink.forEach((amount, place) => {
       if (amount <= EDGE * most) return;
@@ -65,7 +140,7 @@
 
   const sum = numbers => numbers.reduce((a, b) => a + b, 0);
 
-  // What each pixel adds to the logit of a digit; the last one is the bias.
+  // What each pixel adds to the logit of a digit; the last term is the bias.
   const terms = (weights, pixels, digit) =>
     Array.from({ length: SIDE * SIDE + 1 }, (_, place) =>
       (place < SIDE * SIDE ? pixels[place] / 127.5 - 1 : 1) * weights[10 * place + digit]);
@@ -78,7 +153,7 @@
 
   // --- what is shown -----------------------------------------------------------------------------
 
-  // Paints 28x28 numbers, those above 0 red, those below blue, the largest in full colour.
+  // Paints 28x28 numbers: positive ones red, negative ones blue, the largest in full colour.
   const RED = [224, 74, 56], BLUE = [76, 134, 232];
   function paint(target, values, most) {
     const image = new ImageData(SIDE, SIDE);
@@ -100,8 +175,10 @@
     return { tile, template, share: text.lastChild, bar };
   });
 
-  const percent = p => `${Math.round(100 * p)} %`;
-  const signed = x => x.toFixed(3).replace("-", "−");
+  const percent = p => `${Math.round(100 * p)}\u202f%`;
+  // What rounds to zero has no sign.
+  const signed = x => (Math.round(1000 * x) / 1000 || 0).toFixed(3).replace("-", "−");
+  const withArticle = digit => `${digit === 8 ? "an" : "a"} ${digit}`;
   const most = values => values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
 
   function choose() {
@@ -125,10 +202,12 @@
       + ` Their logits differ by ${signed(sum(differences) + bias)}, the sum of what is drawn and of the bias, ${signed(bias)}.`;
   }
 
+  // Returns the probabilities, or why there are none.
   function update() {
     const { width, height } = canvas, { weights } = models[slider.value];
     const ink = pen.getImageData(0, 0, width, height).data.filter((_, place) => place % 4 === 3);
-    const pixels = toMnist(ink, width, height);
+    const problem = refusal(ink, width, height);
+    const pixels = problem ? null : toMnist(ink, width, height);
     const shades = new ImageData(SIDE, SIDE);
     shades.data.forEach((_, k) => { shades.data[k] = k % 4 === 3 ? 255 : pixels?.[k >> 2] ?? 0; });
     element("seen").getContext("2d").putImageData(shades, 0, 0);
@@ -138,17 +217,21 @@
       bar.style.setProperty("--share", p ? p[digit] : 0);
       tile.classList.toggle("most", p !== null && p[digit] === Math.max(...p));
     });
-    if (p) return explain(weights, pixels, p), p;
-    paint(element("why"), new Float32Array(SIDE * SIDE), 0);
-    element("legend").textContent = "Why: here the pixels that speak for the digit become red, those for the runner-up blue.";
-    return null;
+    if (p) {
+      explain(weights, pixels, p);
+    } else {
+      paint(element("why"), new Float32Array(SIDE * SIDE), 0);
+      element("legend").textContent =
+        "Why: here the pixels that speak for the digit become red, those for the runner-up blue.";
+    }
+    return { p, problem };
   }
 
-  // Said only when a stroke or a step has ended, so that screen readers are not flooded.
+  // Only when a stroke or a step has ended, so that screen readers are not flooded.
   function announce(before = "") {
-    const p = update(), digit = p?.indexOf(Math.max(...p));
+    const { p, problem } = update(), digit = p?.indexOf(Math.max(...p));
     element("result").textContent = before
-      + (p ? `${models[slider.value].name} reads a ${digit} (${percent(p[digit])}).` : "Nothing is drawn.");
+      + (problem || `${models[slider.value].name} reads ${withArticle(digit)} (${percent(p[digit])}).`);
   }
 
   slider.max = models.length - 1;
@@ -166,7 +249,7 @@
     for (let k = first; k < points.length; k++) {
       pen.beginPath();
       pen.moveTo(...points[Math.max(k - 1, 0)]);
-      // A line of no length, a dot, would not be painted.
+      // A line of length zero, a dot, would not be painted.
       pen.lineTo(points[k][0] + 0.01, points[k][1]);
       pen.stroke();
     }
@@ -227,7 +310,7 @@
 
   element("next").addEventListener("click", () => {
     imageNumber = (imageNumber + 1) % data.labels.length;
-    take({ image: imageNumber }, `This is a ${data.labels[imageNumber]}. `);
+    take({ image: imageNumber }, `This is ${withArticle(data.labels[imageNumber])}. `);
   });
   element("clear").addEventListener("click", () => take({}));
   element("undo").addEventListener("click", () => {
@@ -235,14 +318,17 @@
     drawAll();
     announce();
   });
-  // The ink has the colour of the page's text, also when that changes.
+  // The ink keeps the colour of the page's text when that changes.
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 
   document.querySelector(".try-it-slider").hidden = models.length < 2;
   choose();
   document.getElementById("try-it").hidden = false;
-  const entry = document.createElement("li"), link = entry.appendChild(document.createElement("a"));
-  [link.href, link.textContent] = ["#try-it", "Try it"];
+  const linkHere = text => Object.assign(document.createElement("a"), { href: "#try-it", textContent: text });
+  const skip = linkHere("Skip to Try it"), entry = document.createElement("li");
+  skip.className = "skip";
+  document.querySelector(".skip")?.after(skip);
+  entry.append(linkHere("Try it"));
   document.querySelector("nav ul")?.append(entry);
   update();
 })();

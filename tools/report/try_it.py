@@ -1,4 +1,4 @@
-"""*Try it*, the appendix of the page: its data as the output of a cell, and its HTML."""
+"""*Try it*, the appendix of the HTML page: its data as the output of a cell, and its HTML."""
 
 import json
 from base64 import b64encode
@@ -17,14 +17,14 @@ MIME_TYPE = "application/vnd.try-it+json"
 
 
 def show_try_it(models: Sequence[Any], images: Array, labels: Array) -> None:
-    """Show, as the output of a cell, the data of *Try it*; `try_it_html` makes HTML of them.
+    """Store the data of *Try it* as the output of a cell; `try_it_html` turns them into HTML.
 
     Parameters
     ----------
     models : sequence of SoftmaxModel
         One for each position of the page's slider.
     images : ndarray of shape (N, 784), uint8
-        Examples that the reader can put on the canvas. Forty images and five models take 260 KB.
+        Examples that readers can put on the canvas. Forty images and five models take 260 KB.
     labels : ndarray of shape (N, 1), integers, values 0 to 9
     """
     weights = [
@@ -46,7 +46,7 @@ def encode(values: Array) -> str:
 
 
 def try_it_html(data: Mapping[str, Any]) -> str:
-    """Make the complete fragment: style, markup, data and script. It loads nothing.
+    """Make the complete fragment: style, markup, data and script. It loads no other file.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ def try_it_html(data: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        HTML for the body of a page, once. It stays hidden if scripts are disabled.
+        HTML to insert once into the body of a page. It stays hidden if scripts are disabled.
     """
     style = (HERE / "try_it.css").read_text(encoding="utf-8")
     markup = (HERE / "try_it.html").read_text(encoding="utf-8")
     script = (HERE / "try_it.js").read_text(encoding="utf-8")
-    # A script element ends at the first "</", wherever it is.
+    # A script element ends at the first "</script", even inside a string.
     data_json = json.dumps(data).replace("<", "\\u003c")
     return (
         f"<style>\n{style}</style>\n{markup}"

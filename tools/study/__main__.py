@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.command_line import EXIT_ERROR, Parser, fail, positive_int, run
+from common.command_line import EXIT_ERROR, EXIT_INTERRUPTED, Parser, fail, positive_int, run
 from common.files import check_directory
 from tools.study import evidence
 from tools.study.engine import compute_all
@@ -63,7 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for folder in (output, args.cache):
         check_directory(folder)
     tasks = tasks_of_study(args.seeds, args.epochs)
-    results = compute_all(tasks, args.cache, args.scheduler or args.jobs, args.quiet)
+    try:
+        results = compute_all(
+            tasks=tasks,
+            cache=args.cache,
+            where=args.scheduler or args.jobs,
+            quiet=args.quiet,
+        )
+    except KeyboardInterrupt:
+        kept = f"finished tasks are kept in {args.cache}"
+        fail(f"interrupted; run the same command again to resume: {kept}")
+        return EXIT_INTERRUPTED
     if failed := len(tasks) - len(results):
         fail(f"{failed} of {len(tasks)} tasks failed; the others are in {args.cache}")
         return EXIT_ERROR

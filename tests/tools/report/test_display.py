@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
+from nbconvert.exporters import HTMLExporter
 
+import tools.report
 from runs import figures
 from runs.figures import new_figure
 from tools.report.display import latex, picture, show_notes, table, text
@@ -58,15 +62,31 @@ def test_each_form_of_a_table_has_every_cell():
         ("plain", r"\text{plain}"),
         ("λ = 0.01", r"\lambda\text{ = 0.01}"),
         ("minimum, λ = 10⁻⁵", r"\text{minimum, }\lambda\text{ = 10}^{-5}"),
-        ("‖w‖²", r"\Vert\text{w}\Vert^{2}"),
+        ("‖w‖²", r"\lVert w \rVert^{2}"),
+        ("J of a run", r"J\text{ of a run}"),
         ("−0.07", r"-\text{0.07}"),
         ("97.6\u202f%", r"\text{97.6}\,\text{\%}"),
         ("785 × 10", r"\text{785 }\times\text{ 10}"),
-        ("a_b & c", r"\text{a\_b \& c}"),
+        ("a_b & more", r"\text{a\_b \& more}"),
     ],
 )
-def test_what_fonts_of_latex_lack_becomes_a_command(words, formula):
+def test_symbols_and_what_fonts_of_latex_lack_become_formulas(words, formula):
     assert latex(words) == formula
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("minimum of R, λ = 1", r"minimum of $R$, $\lambda$ = 1"),
+        ("‖x‖², mean", r"$\lVert x \rVert^{2}$, mean"),
+        ("task 1a, a run that I saw, a_b", "task 1a, a run that I saw, a_b"),
+    ],
+)
+def test_single_letters_in_a_table_are_symbols_unless_they_are_words(words, expected):
+    forms, _ = table(pd.DataFrame({words: [words]}))._repr_mimebundle_()
+    heading, _, cell = forms["text/markdown"].split("\n")
+    assert heading.strip("| ") == cell.strip("| ") == expected
+    assert words in forms["text/plain"]
 
 
 def test_a_figure_has_three_pictures_of_one_size_and_its_description():
@@ -86,7 +106,7 @@ def test_outside_of_ipython_plain_text_is_printed(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import pandas as pd\n"
-        "from plots import new_figure\n"
+        "from runs.figures import new_figure\n"
         "from tools.report.display import show_figure, show_table\n"
         "show_table(pd.DataFrame({'run': ['λ = 1'], 'last step': [558]}))\n"
         "show_figure(1, new_figure('loss')[0], 'With $\\\\lambda$, *early*.', 'A line.')\n",
@@ -112,3 +132,20 @@ def test_notes_name_other_settings_and_modules_of_another_folder(capsys, tmp_pat
     assert settings.startswith("Not the assignment's settings: SEED = 3, DIGITS = (4, 9). ")
     assert modules == f"The modules are those of another folder: {root}."
     assert text("**A** `b`").forms["text/markdown"] == "**A** `b`"
+
+
+def test_nbconverts_own_page_gets_the_descriptions_by_a_template_of_ours(caplog):
+    figure, _ = new_figure("loss")
+    cells = []
+    for description in ("A line.", 'Dots < 1 & "more".'):
+        forms = picture(figure, description).forms
+        data = {"image/svg+xml": forms["image/svg+xml"], "text/plain": forms["text/plain"]}
+        output = nbformat.v4.new_output("display_data", data)
+        cells.append(nbformat.v4.new_code_cell("secret = 1", outputs=[output]))
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    template = Path(tools.report.__file__).with_name("with_code")
+    page, _ = HTMLExporter(template_name=str(template)).from_notebook_node(notebook)
+    images = BeautifulSoup(page, "html.parser").find_all("img")
+    assert [image["alt"] for image in images] == ["A line.", 'Dots < 1 & "more".']
+    assert "secret" in page
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []

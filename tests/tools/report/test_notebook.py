@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import os
 import re
@@ -17,36 +16,7 @@ import utils
 from tools.report.notebook import execute
 
 ROOT = Path(utils.__file__).parent
-HEADINGS = [
-    "# Assignment 1 Report",
-    "## Task 1",
-    "### Task 1a)",
-    "### Task 1b)",
-    "## Task 2",
-    "### Task 2b)",
-    "### Task 2c)",
-    "### Task 2d)",
-    "### Task 2e)",
-    "## Task 3",
-    "### Task 3b)",
-    "### Task 3c)",
-    "### Task 3d)",
-    "## Task 4",
-    "### Task 4a)",
-    "### Task 4b)",
-    "### Task 4c)",
-    "### Task 4d)",
-    "### Task 4e)",
-    "## Beyond the questions",
-    "### What early stopping saves and costs",
-    "### Where the dips come from",
-    "### Shuffling over twenty orders",
-    "### Overfitting, later",
-    r"### Is the effect of $\lambda$ noise?",
-    "### Trained to the end",
-    "### What the noise of the last steps costs",
-]
-FIGURES = 11
+TASKS = ("1a", "1b", "2b", "2c", "2d", "2e", "3b", "3c", "3d", "4a", "4b", "4c", "4d", "4e")
 POWERS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 NUMBER = re.compile(r"[-+−]?\d+(?:\u202f\d{3})*(?:\.\d+)?(?: × 10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
 
@@ -58,6 +28,12 @@ def stored():
 
 def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def figures_of(notebook):
+    """List the outputs of a notebook that are figures."""
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    return [output for output in outputs if "image/svg+xml" in output.data]
 
 
 def texts_of(cell):
@@ -110,7 +86,7 @@ def test_a_fresh_execution_gives_as_many_figures_as_are_stored(stored, executed_
         return [[sorted(output.data) for output in cell.outputs] for cell in code_cells(notebook)]
 
     assert kinds(executed_report) == kinds(stored)
-    assert sum("image/svg+xml" in kind for cell in kinds(stored) for kind in cell) == FIGURES
+    assert figures_of(stored)
 
 
 def test_a_changed_number_would_be_found():
@@ -127,104 +103,46 @@ def test_a_changed_number_would_be_found():
 # --- a document with code --------------------------------------------------------------------
 
 
-def test_the_headings_are_the_assignments_in_their_order(stored):
-    markdown = "\n".join(cell.source for cell in stored.cells if cell.cell_type == "markdown")
-    assert re.findall(r"^#+ .*$", markdown, flags=re.MULTILINE) == HEADINGS
-
-
-def words_of(text):
-    return re.findall(r"[A-Za-z]{2,}", text)
-
-
-def without_formulas(text):
-    return re.sub(r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`", " ", text, flags=re.S)
-
-
-def sentences_in(source):
-    """List the strings of several words that are no caption, description or heading of a table."""
-    tree = ast.parse(source)
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    figures = [call for call in calls if getattr(call.func, "id", "") == "show_figure"]
-    captions = {id(node) for call in figures for node in ast.walk(call)}
-    strings = [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if id(node) not in captions
-    ]
-    return [string for string in strings if len(words_of(string)) > 2]
-
-
-def test_prose_is_in_markdown_cells(stored):
-    in_markdown = sum(
-        len(words_of(without_formulas(cell.source)))
-        for cell in stored.cells
-        if cell.cell_type == "markdown"
-    )
-    in_code = sum(
-        len(words_of(sentence))
-        for cell in code_cells(stored)
-        for sentence in sentences_in(cell.source)
-    )
-    assert in_markdown > 1500
-    assert in_code < 0.05 * in_markdown
-    assert sentences_in('show_table(x)\ntext = f"the run ends at {step}"') == ["the run ends at "]
-
-
-def test_code_cells_are_short_and_open(stored):
-    lines = [
-        sum(bool(line.strip()) for line in cell.source.split("\n")) for cell in code_cells(stored)
-    ]
-    assert max(lines) <= 15
-    assert sum(lines) <= 400
-    for cell in stored.cells:
-        assert "source_hidden" not in cell.metadata.get("jupyter", {})
-        # XeLaTeX has no other characters in its listings.
-        assert cell.cell_type == "markdown" or cell.source.isascii(), cell.source
-
-
-def markdown_by_task(stored):
-    """Give the Markdown of each task below its heading, and whether code stands before it."""
+def pieces_by_task(notebook):
+    """List what stands below the heading of each task: Markdown as text, code as None."""
     tasks, name = {}, None
-    for cell in stored.cells:
+    for cell in notebook.cells:
         if cell.cell_type == "code":
-            if name:
+            if name in tasks:
                 tasks[name].append(None)
             continue
         for piece in re.split(r"(?m)^(?=#+ )", cell.source):
             heading, _, rest = piece.partition("\n")
             if heading.startswith("#"):
-                name = heading.lstrip("# ").removeprefix("Task ").rstrip(")")
-                tasks[name] = []
+                task = re.fullmatch(r"### Task (\d\w)\)", heading)
+                name = task and task[1]
                 piece = rest
-            if name and piece.strip():
+                if task:
+                    tasks[name] = []
+            if name in tasks and piece.strip():
                 tasks[name].append(piece.strip())
     return tasks
 
 
-def test_answers_come_first_and_are_short(stored):
-    tasks = markdown_by_task(stored)
+def test_the_tasks_are_the_assignments_in_their_order(stored):
+    assert tuple(pieces_by_task(stored)) == TASKS
+
+
+def test_answers_come_first(stored):
+    tasks = pieces_by_task(stored)
     for task in ("2d", "2e", "3d", "4b", "4d", "4e"):
-        answer, figure, *rest = tasks[task]
+        answer, figure, *_ = tasks[task]
         assert re.fullmatch(r"\*\*[^*\n]+\.\*\*", answer), task
         assert figure is None, task
-        text = " ".join(filter(None, rest))
-        assert 60 <= len(re.sub(r"\$\$.*?\$\$", "", text, flags=re.S).split()) <= 150, task
-        words = re.sub(r"\$\$.*?\$\$|\$.*?\$", "", text, flags=re.S)
-        assert 2 <= len(set(numbers_of(words))) <= 6, task
     for task in ("2b", "2c", "3b", "3c", "4c"):
-        figure, text = tasks[task]
-        assert figure is None
-        assert 1 <= len(re.findall(r"[.?](?:\s|$)", text)) <= 3, task
-    beyond = list(tasks)[list(tasks).index("Beyond the questions") :]
-    text = " ".join(piece for name in beyond for piece in tasks[name] if piece)
-    assert len(text.split()) <= 1200
-    # The answers refer to each of its sections by name.
-    answers = " ".join(
-        piece for name in tasks if name not in beyond for piece in tasks[name] if piece
-    )
-    referred = re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", answers)
-    assert set(beyond[1:]) <= set(referred)
+        assert tasks[task][0] is None, task
+
+
+def test_all_code_is_shown_and_can_be_printed(stored):
+    for cell in stored.cells:
+        assert "source_hidden" not in cell.metadata.get("jupyter", {})
+        # XeLaTeX has no other characters in its listings.
+        assert cell.cell_type == "markdown" or cell.source.isascii(), cell.source
 
 
 # --- numbers ---------------------------------------------------------------------------------
@@ -255,28 +173,17 @@ def numbers_without_an_output(notebook):
 
 def test_every_number_in_the_text_stands_in_an_output_above_it(stored):
     assert numbers_without_an_output(stored) == []
-    typed = [
-        number
-        for cell in stored.cells
-        if cell.cell_type == "markdown"
-        for number in numbers_of(cell.source)
-    ]
-    assert len(typed) > 60
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong"), [("step 978", "step 979"), ("90.38 %", "90.37 %"), ("21.6", "21.5")]
-)
-def test_a_number_without_an_output_is_named_with_its_cell(stored, right, wrong):
-    notebook = copy.deepcopy(stored)
-    [position] = [
-        number
-        for number, cell in enumerate(notebook.cells, start=1)
-        if cell.cell_type == "markdown" and right in cell.source
-    ]
-    cell = notebook.cells[position - 1]
-    cell.source = cell.source.replace(right, wrong)
-    assert set(numbers_without_an_output(notebook)) == {(position, numbers_of(wrong)[0])}
+def test_a_number_without_an_output_is_named_with_its_cell():
+    printed = nbformat.v4.new_output("display_data", {"text/plain": "step 978: 90.38 %, 21.6"})
+    code = nbformat.v4.new_code_cell("show()", outputs=[printed])
+    texts = ("Step 978 (task 2d) has 90.38 %.", "Step 979 has 21.6.", "$21.5$ in figure 9")
+    markdown = [nbformat.v4.new_markdown_cell(text) for text in texts]
+    notebook = nbformat.v4.new_notebook(cells=[code, *markdown])
+    assert numbers_without_an_output(notebook) == [(3, "979"), (4, "21.5")]
+    notebook.cells = [markdown[0], code]
+    assert numbers_without_an_output(notebook) == [(1, "978"), (1, "90.38")]
 
 
 # --- other settings --------------------------------------------------------------------------
@@ -344,7 +251,7 @@ def test_every_figure_has_a_caption_a_description_and_three_formats(stored):
                 assert len(following.metadata["figure_caption"]) > 20
                 assert len(following.metadata["figure_alt"]) > 60
                 numbers.append(following.metadata["figure_number"])
-    assert numbers == list(range(1, FIGURES + 1))
+    assert numbers == list(range(1, len(figures_of(stored)) + 1))
 
 
 # What VS Code shows of an output, from the first to the last choice.
@@ -378,7 +285,7 @@ def test_stock_nbconvert_makes_latex_that_xelatex_can_set(stored, monkeypatch):
         "text/latex" in output.data for cell in code_cells(stored) for output in cell.outputs
     )
     assert not set("⁻⁰¹²³⁴⁵⁶⁷⁸⁹λ−‖") & set(body)
-    assert sum(name.endswith(".pdf") for name in resources["outputs"]) == FIGURES
+    assert sum(name.endswith(".pdf") for name in resources["outputs"]) == len(figures_of(stored))
 
 
 def test_the_notebook_is_small_and_opens_unchanged_in_jupyterlab(stored):

@@ -8,9 +8,11 @@ from pathlib import Path
 import matplotlib
 import nbformat
 import numpy as np
+import pandas as pd
 import pypdf
 import pytest
 from axe_core_python.base import AXE_SCRIPT
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
@@ -20,7 +22,9 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 import tools.report
 from runs import figures
-from tools.report import StandaloneHTMLExporter
+from task3a import SoftmaxModel
+from tools.report import StandaloneHTMLExporter, display
+from tools.report import try_it as try_it_module
 
 REPORT = Path(tools.report.__file__).parents[2] / "report.ipynb"
 STYLE = Path(figures.__file__).with_name("style.mplstyle")
@@ -118,6 +122,78 @@ def own_page(browser, page):
     browser.get(page.as_uri())
 
 
+# Formulas whose symbols have to grow, and texts that are long in one line.
+FORMULAS = r"""
+$$ \sum_{k=1}^{K} e^{z_k} = \left( \frac{a}{\frac{b}{c}} \right) $$
+
+$$ \delta = \begin{cases} 1 & \text{if } i = j, \\ 0 & \text{otherwise} \end{cases} $$
+"""
+SENTENCE = "Words that fill the lines of a page, one after the other, without saying much at all. "
+
+
+def output_of(shown):
+    data, metadata = shown._repr_mimebundle_()
+    # The page takes none of the pictures that are bytes.
+    data = {kind: form for kind, form in data.items() if not isinstance(form, bytes)}
+    return new_output("display_data", data, metadata=metadata)
+
+
+def a_notebook():
+    """Formulas, a table with long cells, eight sections with a figure each, and *Try it*."""
+    row = {
+        "runs of all kinds": "mean of the changes",
+        "file accuracy": 0.9741,
+        "fixed accuracy": 0.9741,
+        "shuffled accuracy": 0.9463,
+        "shuffled minus fixed (95 % interval)": "−62.79 points (−72.70 to −52.87)",
+    }
+    intervals = pd.DataFrame(
+        [row, row | {"shuffled minus fixed (95 % interval)": "−288 steps (−470 to −106)"}]
+    )
+    cells = [
+        new_markdown_cell(f"# A report\n\n## Formulas\n\n{FORMULAS}"),
+        new_code_cell(outputs=[output_of(display.table(intervals))]),
+    ]
+    for number in range(1, 9):
+        figure, axes = figures.new_figure("loss", height=3.5)
+        axes.plot([1, number])
+        caption = {
+            "figure_number": number,
+            "figure_caption": f"Caption {number}:",
+            "figure_alt": "A line.",
+        }
+        outputs = [display.picture(figure, "A line."), display.text("", caption)]
+        answer = f"**Answer {number}: {SENTENCE * (number % 3)}**"
+        cells += [
+            new_markdown_cell(f"## Heading {number}:\n\n{answer}"),
+            new_code_cell(outputs=[output_of(shown) for shown in outputs]),
+            new_markdown_cell(f"Text {number}: {SENTENCE * (2 * number % 5)}"),
+        ]
+    shown = []
+    images = np.zeros((1, 784), np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(try_it_module, "display", shown.append)
+        models = [SoftmaxModel(0.0), SoftmaxModel(1.0)]
+        try_it_module.show_try_it(models, images, np.zeros((1, 1), int))
+    cells.append(new_code_cell(outputs=[output_of(shown[0])]))
+    return new_notebook(cells=cells)
+
+
+@pytest.fixture(scope="module")
+def made_page(tmp_path_factory):
+    path = tmp_path_factory.mktemp("made") / "report.html"
+    path.write_text(StandaloneHTMLExporter().from_notebook_node(a_notebook())[0], encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def made(browser, made_page, page):
+    """Chromium with the page of `a_notebook` open."""
+    browser.get(made_page.as_uri())
+    yield browser
+    browser.get(page.as_uri())
+
+
 def emulate(browser, width, media="screen", scheme="light"):
     phone = width <= PHONE_WIDTH
     metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": phone}
@@ -186,17 +262,21 @@ def test_wide_formulas_and_tables_scroll_with_the_keyboard_on_a_phone(browser):
     )
 
 
-def test_a_figures_letters_are_as_large_as_the_texts_on_a_phone(browser):
+def test_figures_fit_a_phone_and_enlarged_their_letters_are_as_large_as_the_texts(browser):
     emulate(browser, PHONE_WIDTH)
+    boxes = browser.execute_script(
+        "return [...document.images].map(e => e.getBoundingClientRect().toJSON())"
+    )
+    for box in boxes:
+        assert box["left"] >= 0
+        assert box["right"] <= PHONE_WIDTH
+    browser.execute_script("location.hash = 'figure-2-large'")
+    image = browser.find_element(By.CSS_SELECTOR, "#figure-2 img")
     points = matplotlib.rc_params_from_file(STYLE, use_default_template=False)["font.size"]
-    images = browser.execute_script(
-        "return [...document.images].map(e => e.width / e.naturalWidth)"
-    )
+    scale = browser.execute_script("return arguments[0].width / arguments[0].naturalWidth", image)
     text = browser.execute_script("return parseFloat(getComputedStyle(document.body).fontSize)")
-    # A point is 96/72 of a pixel. Figures of different width would differ here.
-    assert [scale * points * 96 / 72 for scale in images] == pytest.approx(
-        [text] * len(images), rel=0.03
-    )
+    # A point is 96/72 of a pixel.
+    assert scale * points * 96 / 72 == pytest.approx(text, rel=0.03)
 
 
 def test_contents_stay_beside_a_wide_text_and_fold_away_above_a_narrow_one(browser):
@@ -249,7 +329,11 @@ def test_a_figure_is_enlarged_and_closed_with_clicks_and_with_keys(browser, widt
     assert -5 < top < 800
     opener.send_keys(Keys.ENTER)
     assert is_large()
-    press(browser, Keys.TAB, Keys.TAB)
+    press(browser, Keys.TAB)
+    if browser.switch_to.active_element != closer:
+        # A box that scrolls comes first.
+        assert browser.execute_script("return arguments[0].scrollWidth", box) > width
+        press(browser, Keys.TAB)
     assert browser.switch_to.active_element == closer
     press(browser, Keys.ENTER)
     assert not is_large()
@@ -332,14 +416,16 @@ def test_the_page_follows_the_systems_light_or_dark_setting_figures_included(bro
     papers = {}
     for scheme in ("light", "dark"):
         emulate(browser, PHONE_WIDTH, scheme=scheme)
-        browser.execute_script("arguments[0].scrollIntoView({ block: 'center' })", image)
+        browser.execute_script("arguments[0].scrollIntoView({ block: 'start' })", image)
         png = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
-        inside = image.rect["x"] + 3, png.height // 2
         pixels = np.asarray(png, dtype=int)
-        papers[scheme] = pixels[inside[1], 2]
+        drawn = pixels[: int(image.size["height"]), int(image.rect["x"]) :][
+            :, : image.size["width"]
+        ]
+        papers[scheme] = pixels[5, 2]
         # The figure's paper is that of the page, and its letters stand out from it.
-        assert pixels[inside[1], int(inside[0])].tolist() == papers[scheme].tolist()
-        assert np.ptp(pixels[:, int(inside[0]) : PHONE_WIDTH - 20].sum(axis=2)) > 500
+        assert drawn[2, 2].tolist() == papers[scheme].tolist()
+        assert np.ptp(drawn.sum(axis=2)) > 500
     assert papers["light"].mean() > 240
     assert papers["dark"].mean() < 30
 
@@ -371,3 +457,118 @@ def test_the_report_ends_with_try_it_which_reads_a_validation_image(own_page):
     said = own_page.find_element("id", "try-it-result").text
     assert said.startswith("This is a 7. λ = 0 reads a 7 (")
     assert own_page.get_log("browser") == []
+
+
+# --- a page of a notebook of our own ----------------------------------------------------------
+
+
+def boxes_of(browser, selector):
+    return browser.execute_script(
+        "return [...document.querySelectorAll(arguments[0])]"
+        ".map(e => e.getBoundingClientRect().toJSON())",
+        selector,
+    )
+
+
+def test_formulas_are_set_in_a_font_that_comes_with_the_page(made):
+    made.execute_async_script("document.fonts.ready.then(() => arguments[0]())")
+    fonts = made.execute_script("return [...document.fonts].map(font => font.status)")
+    assert fonts == ["loaded"]
+    letter = made.execute_script("return parseFloat(getComputedStyle(document.body).fontSize)")
+    # Sigma is larger than a letter, and its limits stand clear of it.
+    sigma, below, above = boxes_of(made, "munderover > *")
+    assert sigma["height"] > 1.3 * letter
+    assert below["top"] >= sigma["bottom"]
+    assert above["bottom"] <= sigma["top"]
+    # Parentheses are as high as the fraction in them, and a brace as high as its cases.
+    (fraction, _), (cases,) = boxes_of(made, "mfrac"), boxes_of(made, "mtable")
+    fences = boxes_of(made, "mo[stretchy=true][form]")
+    heights = sorted(fence["height"] for fence in fences)
+    assert len(heights) == 3
+    assert heights[0] > 0.9 * min(fraction["height"], cases["height"])
+    assert min(fraction["height"], cases["height"]) > 1.8 * letter
+
+
+def test_no_row_of_a_table_is_high_on_a_phone(made):
+    emulate(made, PHONE_WIDTH)
+    line = 1.6 * 17
+    assert max(box["height"] for box in boxes_of(made, "tbody tr")) < 4 * line
+
+
+def test_the_contents_mark_the_section_that_is_read(made):
+    emulate(made, 1400)
+
+    def marked():
+        return made.execute_script(
+            "const link = document.querySelector('nav [aria-current]'), nav = link.closest('nav');"
+            "const box = link.getBoundingClientRect(), frame = nav.getBoundingClientRect();"
+            "return [link.textContent, box.top >= frame.top && box.bottom <= frame.bottom]"
+        )
+
+    def scroll_to(heading):
+        made.execute_script("arguments[0].scrollIntoView()", heading)
+
+    # A low window: the contents scroll by themselves.
+    made.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 1400, "height": 300, "deviceScaleFactor": 1, "mobile": False},
+    )
+    headings = made.find_elements(By.CSS_SELECTOR, "main > h2")
+    for heading in (headings[0], headings[7], headings[3]):
+        scroll_to(heading)
+        expected = [heading.get_property("textContent"), True]
+        WebDriverWait(made, 5, poll_frequency=0.05).until(lambda _, e=expected: marked() == e)
+    made.execute_script("scrollTo(0, document.body.scrollHeight)")
+    WebDriverWait(made, 5, poll_frequency=0.05).until(lambda _: marked() == ["Try it", True])
+
+
+def test_few_presses_of_tab_lead_to_the_slider(made):
+    emulate(made, 1400)
+    slider = made.find_element(By.ID, "try-it-lambda")
+    reached = []
+    while made.switch_to.active_element != slider:
+        press(made, Keys.TAB)
+        reached.append(made.switch_to.active_element.get_property("textContent"))
+        if reached[-1] == "Skip to Try it":
+            press(made, Keys.ENTER)
+    assert reached == [
+        "Skip to the text",
+        "Skip to Try it",
+        "Validation image",
+        "Undo",
+        "Clear",
+        "",
+    ]
+
+
+def test_the_tab_key_stops_only_at_boxes_that_scroll(made):
+    def stops():
+        return made.execute_script(
+            "return [...document.querySelectorAll('.display, .scroll')]"
+            ".map(e => [e.tabIndex == 0, e.scrollWidth > e.clientWidth])"
+        )
+
+    for width in (1400, PHONE_WIDTH):
+        emulate(made, width)
+        WebDriverWait(made, 5, poll_frequency=0.05).until(
+            lambda _: all(is_stop == scrolls for is_stop, scrolls in stops())
+        )
+    assert {is_stop for is_stop, _ in stops()} == {True, False}
+
+
+def test_in_print_heading_answer_figure_and_text_share_a_page(made):
+    made.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    answer = made.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    pdf = pypdf.PdfReader(io.BytesIO(base64.b64decode(answer["data"])))
+    texts = [" ".join(sheet.extract_text().split()) for sheet in pdf.pages]
+    pages = []
+    for number in range(1, 9):
+        found = [
+            [i for i, text in enumerate(texts) if f"{part} {number}:" in text]
+            for part in ("Heading", "Answer", "Caption", "Text")
+        ]
+        assert found == [found[0]] * 4
+        pages += found[0]
+    # No section stands alone where two fit.
+    assert max(pages.count(number) for number in pages) == 2
+    assert min(pages.count(number) for number in pages[1:-1]) == 2

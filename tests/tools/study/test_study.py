@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import io
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +23,7 @@ import pytest
 import mnist
 import task3
 import tools.study
+from common.errors import InputError
 from tools.study import __main__ as command_line
 from tools.study import engine, evidence, single_runs, tasks
 from tools.study.tasks import LAMBDA_OF, SHUFFLED, UNSHUFFLED, Task
@@ -267,8 +270,15 @@ def test_task_that_fails_and_worker_that_dies_are_named_and_the_others_go_on(
 
 def test_scheduler_that_does_not_answer_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr(engine, "WAIT_SECONDS", 0.5)
-    with pytest.raises(OSError, match=r"Timed out trying to connect to tcp://127\.0\.0\.1:9"):
+    with pytest.raises(
+        InputError, match=r"^scheduler tcp://127\.0\.0\.1:9: Timed out trying to co"
+    ):
         engine.compute_all(TINY[:1], tmp_path, where="tcp://127.0.0.1:9")
+
+
+def test_what_is_not_an_address_of_a_scheduler_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"^scheduler somewhere: missing port number"):
+        engine.compute_all(TINY[:1], tmp_path, where="somewhere")
 
 
 def test_a_machine_whose_processes_cannot_share_a_lock_is_an_error(monkeypatch, tmp_path):
@@ -276,7 +286,7 @@ def test_a_machine_whose_processes_cannot_share_a_lock_is_an_error(monkeypatch, 
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(engine.multiprocessing, "Lock", no_lock)
-    with pytest.raises(OSError, match=r"^no shared memory in /dev/shm: Read-only"):
+    with pytest.raises(InputError, match=r"^no shared memory in /dev/shm: Read-only"):
         engine.compute_all(TINY[:1], tmp_path)
 
 
@@ -288,6 +298,59 @@ def test_workers_of_a_cluster_compute_the_same(computed, tmp_path, monkeypatch):
     ) as cluster:
         [result] = engine.compute_all(TINY[:1], tmp_path, where=cluster.scheduler_address).values()
     assert_same(result, results[TINY[0]])
+
+
+class Terminal(io.StringIO):
+    """Standard error that is a terminal; tells a function what was written."""
+
+    def __init__(self, read):
+        super().__init__()
+        self.read = read
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        self.read(text)
+        return super().write(text)
+
+
+def test_while_a_long_task_computes_the_time_goes_on_and_no_time_left_is_guessed(
+    tmp_path, monkeypatch
+):
+    seen = tmp_path / "seen"
+    lines = []
+
+    def compute(task, fingerprint):
+        while not seen.exists():
+            time.sleep(0.01)
+        return {"norm": 1.5}
+
+    def read(text):
+        lines.extend(re.findall(r"\d.*", text))
+        if len(set(lines)) == 3:
+            seen.touch()
+
+    monkeypatch.setattr(engine, "compute", compute)
+    monkeypatch.setattr(engine, "REFRESH_SECONDS", 0.1)
+    np.savez(engine.path_of(TINY[0], tmp_path), norm=1.0)
+    monkeypatch.setattr(sys, "stderr", Terminal(read))
+    engine.compute_all(TINY[:2], tmp_path, where=1, quiet=False)
+    shown = list(dict.fromkeys(line.strip() for line in lines))
+    assert len(shown) >= 3
+    for line in shown:
+        assert re.fullmatch(r"[12] of 2 tasks done, the longest come first; \d\d:\d\d", line)
+    assert shown[0] == "1 of 2 tasks done, the longest come first; 00:00"
+    assert shown[1].startswith("1 of 2 ")
+    assert shown[-1].startswith("2 of 2 ")
+
+
+def test_no_progress_is_shown_if_quiet(tmp_path, monkeypatch):
+    terminal = Terminal(lambda text: None)
+    monkeypatch.setattr(engine, "compute", lambda task, fingerprint: {"norm": 1.5})
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert engine.compute_all(TINY[:1], tmp_path, where=1) == {TINY[0]: {"norm": 1.5}}
+    assert terminal.getvalue() == ""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
@@ -311,7 +374,10 @@ def test_ctrl_c_is_one_line_and_leaves_no_process(tmp_path, presses):
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.2)
     _, err = process.communicate(timeout=30)
-    assert err == "python -m tools.study: error: interrupted\n"
+    assert err == (
+        "python -m tools.study: error: interrupted; run the same command again to resume:"
+        f" finished tasks are kept in {tmp_path / 'cache'}\n"
+    )
     assert process.returncode == 130
     assert not (tmp_path / "output").exists()
     assert not psutil.wait_procs(processes, timeout=5)[1]
@@ -401,17 +467,20 @@ def test_each_model_is_compared_with_its_references(rng):
 )
 def test_the_command_line_says_where_to_compute(monkeypatch, tmp_path, arguments, where):
     called = []
-    monkeypatch.setattr(command_line, "compute_all", lambda *given: called.append(given) or {})
+    monkeypatch.setattr(command_line, "compute_all", lambda **given: called.append(given) or {})
     monkeypatch.chdir(tmp_path)
     assert command_line.main([*arguments, "--seeds", "2", "--cache", "kept"]) == 2
-    assert called == [(tasks.tasks_of_study(2, 500), Path("kept"), where, False)]
+    expected_tasks = tasks.tasks_of_study(2, 500)
+    assert called == [
+        {"tasks": expected_tasks, "cache": Path("kept"), "where": where, "quiet": False}
+    ]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--seeds", "0"], "argument --seeds: '0' given"),
-        (["--cache", f"{__file__}/deeper"], "test_study.py: is no folder"),
+        (["--cache", f"{__file__}/deeper"], "test_study.py: is not a directory"),
     ],
 )
 def test_wrong_argument_is_one_line_and_exit_code_2(arguments, message, tmp_path, capsys):
