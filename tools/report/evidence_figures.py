@@ -6,48 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from common.numbers import number
 from runs.figures import (
     TRAINING,
     VALIDATION,
     WIDTH,
     house_style,
-    label_point,
-    new_figure,
 )
-from tools.study.single_runs import VALIDATIONS_TO_AVERAGE, running_median
-
-
-@house_style()
-def figure_continued(history: pd.DataFrame, best_step: int, stop_step: int) -> Figure:
-    """Draw training and validation loss of a continued run, its minimum, and the early stop.
-
-    Parameters
-    ----------
-    history : pandas.DataFrame
-        As `evidence.read_histories` gives it.
-    best_step, stop_step : int
-        Of the same run with early stopping.
-    """
-    figure, axes = new_figure("cross-entropy loss", height=2.1)
-    train = history.train_loss.rolling(VALIDATIONS_TO_AVERAGE, center=True, min_periods=1).mean()
-    val, curve = history.val_loss, running_median(history.val_loss)
-    minimum = curve.index[curve == curve.min()][0]
-    for losses, color, name in ((train, TRAINING, "training"), (val, VALIDATION, "validation")):
-        axes.plot(losses.index, losses, "-", color=color)
-        label_point(axes, losses.index[-1], losses.iloc[-1], name, color, offset=3)
-    for what, step, look in (("minimum", minimum, "kv"), ("kept", best_step, "ko")):
-        axes.plot(step, curve[step], look)
-        label_point(axes, step, curve[step], f"{what}, step {number(step, ',')}", offset=6)
-    axes.axvline(stop_step, color="0.2", linestyle=(0, (6, 2)), linewidth=1)
-    # The steep start would take all of the height.
-    both = pd.concat([train.loc[stop_step / 4 :], val.loc[stop_step / 4 :]])
-    margin = 0.05 * (both.max() - both.min())
-    axes.set_ylim(both.min() - margin, both.max() + margin)
-    label = f"early stop, step {number(stop_step, ',')}"
-    label_point(axes, stop_step, axes.get_ylim()[1], label)
-    axes.margins(x=0.12)
-    return figure
 
 
 @house_style()
@@ -64,7 +28,7 @@ def figure_over_lambda(early: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
         On the left the accuracy, in the middle the same around the best λ, on the right the loss.
     """
-    figure = Figure(figsize=(WIDTH, 2.7))
+    figure = Figure(figsize=(WIDTH, 2.3))
     whole, closer, loss = figure.subplots(1, 3)
     plain, penalised = early.loc[0], early.drop(0)
     for axes, quantity in ((whole, "accuracy"), (closer, "accuracy"), (loss, "loss")):

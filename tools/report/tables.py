@@ -9,16 +9,14 @@ from numpy.typing import NDArray
 from common.arguments import Floats
 from common.numbers import number
 from task4 import squared_norm
-from tools.study import evidence, single_runs, statistics
+from tools.study import evidence, single_runs
 from tools.study.tasks import (
     EARLY_STEP,
     FEW_IMAGES,
     LAMBDA_OF,
     LONG_EPOCHS,
     PENALISED,
-    SHUFFLED,
     UNPENALISED,
-    UNSHUFFLED,
 )
 from trainer import BaseTrainer
 
@@ -30,11 +28,9 @@ HEADINGS = {
     "train_accuracy": "training accuracy",
     "val_accuracy": "validation accuracy",
     "held_out_accuracy": "held-out accuracy",
-    "gap": "accuracy gap, points",
+    "gap": "gap, points",
     "loss_gap": "loss gap",
     "norm": "‖w‖²",
-    "periodicity": "part of the fluctuation that repeats in every epoch",
-    "deepest_dip": "deepest dip",
 }
 
 
@@ -80,7 +76,6 @@ def settings(
         heading: {
             "distinguishes": tasks[trainer.model.w.shape[1]],
             "order of the images": "shuffled" if trainer.shuffle_dataset else "that of the file",
-            "pixels": "[0, 255] → [−1, 1]",
             "training images": number(len(trainer.X_train), ","),
             "validation images": number(len(trainer.X_val), ","),
             "weights, all zero at first": " × ".join(map(str, trainer.model.w.shape)),
@@ -134,11 +129,11 @@ def half_way_and_end(trainer: BaseTrainer) -> pd.DataFrame:
     history = single_runs.validation_history(trainer)
     middle = min(history.index, key=lambda step: abs(step - trainer.stop_step / 2))
     means = {
-        f"half-way, step {number(middle, ',')}": history.loc[:middle].tail(10).mean(),
-        f"end, step {number(trainer.stop_step, ',')}": history.tail(10).mean(),
+        "half-way": history.loc[:middle].tail(10).mean(),
+        "at the end": history.tail(10).mean(),
     }
     columns = (*ACCURACIES, "gap", "train_loss", "val_loss", "loss_gap")
-    return tabulate("means of ten validations", pd.DataFrame(means), *columns)
+    return tabulate("the run", pd.DataFrame(means), *columns)
 
 
 def template_correlations(weights: Mapping[str, Floats], X: Floats, Y: Floats) -> pd.DataFrame:
@@ -189,15 +184,15 @@ def differences_from_no_penalty() -> pd.DataFrame:
     found = evidence.read_table("differences").query("reference == @UNPENALISED")
     smallest = found.configuration == PENALISED[0]
     early: Any = found[(found.kind == "run") & ((found.block == 0) | smallest)]
-    blocks = ("first block", "second block", "third block")
+    blocks = ("block 1", "block 2", "block 3")
     rows = []
     for (name, block), pair in early.groupby(["configuration", "block"]):
         rows.append([name_of(LAMBDA_OF[name]), blocks[block], *intervals(pair)])
     longer = found[(found.kind == "long") & smallest]
-    place = f"first block, {LONG_EPOCHS} epochs"
+    place = f"block 1, {LONG_EPOCHS} epochs"
     rows.insert(len(blocks), [name_of(LAMBDA_OF[PENALISED[0]]), place, *intervals(longer)])
     headings = [f"{images} (95 % interval)" for images in ("validation", "held-out")]
-    return pd.DataFrame(rows, columns=["λ, minus λ = 0, points", "trained on", *headings])
+    return pd.DataFrame(rows, columns=["minus λ = 0, points", "trained on", *headings])
 
 
 def intervals(comparison: pd.DataFrame) -> list[str]:
@@ -226,43 +221,11 @@ def without_early_stopping(minima: Iterable[float]) -> pd.DataFrame:
 
 
 def few_images() -> pd.DataFrame:
-    """Tabulate runs on 2000 images by λ, and the differences from λ = 0 with 95 % intervals.
-
-    All are means over the training sets; so the intervals say what other training sets could have
-    given.
-    """
-    runs = evidence.read_table("few_images").set_index(["configuration", "block"])
+    """Tabulate runs on 2000 images by λ: means over ten training sets."""
     means = evidence.means_by_lambda("few_images")
-    rows = {}
-    for name, value in LAMBDA_OF.items():
-        rows[name_of(value)] = dict(means.loc[value])
-        for part, images in zip(evidence.PARTS, ("validation", "held-out"), strict=True):
-            accuracies = runs[f"{part}_accuracy"]
-            points = 100 * (accuracies[name] - accuracies[UNPENALISED])
-            cell = "–"
-            if value:
-                cell = format_interval(points.mean(), *statistics.seed_interval(points), "+.2f")
-            rows[name_of(value)][f"{images} minus λ = 0 (95 % interval)"] = cell
-    columns = [heading for heading in rows[name_of(0)] if "minus" in heading]
-    title = f"{number(FEW_IMAGES, ',')} images"
-    return tabulate(title, rows, *ACCURACIES, "held_out_accuracy", *columns)
-
-
-def norms_and_minima() -> pd.DataFrame:
-    """Tabulate the norms of early-stopped runs, means over the seeds, against the minimum of J."""
-    runs = evidence.read_table("runs").query("block == 0").set_index("configuration")
-    optima, rows = evidence.optima(), {}
-    for name in PENALISED:
-        early, minimum = runs.norm[name], optima.norm[LAMBDA_OF[name]]
-        ratio = early / minimum
-        rows[name_of(LAMBDA_OF[name])] = {
-            "stopped early": number(early.mean(), "#.3g"),
-            "minimum of J": number(minimum, "#.3g"),
-            "ratio (lowest to highest)": format_interval(
-                ratio.mean(), ratio.min(), ratio.max(), ".2f"
-            ),
-        }
-    return tabulate("‖w‖²", rows)
+    rows = {name_of(value): means.loc[value] for value in means.index}
+    title = f"{number(FEW_IMAGES, ',')} training images"
+    return tabulate(title, rows, *ACCURACIES, "held_out_accuracy")
 
 
 def templates_of_training_sets() -> pd.DataFrame:
@@ -274,27 +237,9 @@ def templates_of_training_sets() -> pd.DataFrame:
         ("roughness of the mean of the three", "mean_roughness", ".3f"),
         ("correlation of what is added in between", "added_correlation", ".2f"),
         ("correlation of its fine detail", "added_detail_correlation", ".2f"),
-        ("training images that are still wrong", "wrong", ".0f"),
     ]
     cells = [(name, number(means[column], spec)) for name, column, spec in rows]
     return pd.DataFrame(cells, columns=["three training sets, λ = 0", "mean"])
-
-
-def fixed_and_shuffled() -> pd.DataFrame:
-    """Tabulate what shuffling changes: means over the seeds, and the difference."""
-    runs = evidence.read_table("runs").set_index(["configuration", "block", "seed"])
-    rows = {}
-    for name in ("periodicity", "deepest_dip"):
-        fixed, shuffled = runs[name][UNSHUFFLED], runs[name][SHUFFLED]
-        change = 100 * (shuffled - fixed).dropna()
-        rows[HEADINGS[name]] = {
-            "fixed order": number(fixed.mean(), ".2%"),
-            "shuffled": number(shuffled.mean(), ".2%"),
-            "difference, points (95 % interval)": format_interval(
-                change.mean(), *statistics.seed_interval(change), "+.2f"
-            ),
-        }
-    return tabulate("validation accuracy", rows)
 
 
 def minimum_and_end() -> pd.DataFrame:

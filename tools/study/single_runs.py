@@ -1,8 +1,6 @@
-"""What a single run shows: its curves, how they jump, its weights, what one batch does."""
+"""What a single run shows: its curves, its weights, and what one batch does."""
 
 import itertools
-import math
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -15,11 +13,8 @@ from trainer import BaseTrainer
 from utils import Data, batch_loader
 
 VALIDATIONS_TO_AVERAGE = 25
-# In its first epochs an accuracy rises by far more than it fluctuates.
+# In earlier epochs the accuracy rises steeply.
 FIRST_EPOCH = 3
-# Fluctuations shrink as training goes on, so they are compared over epochs that all runs have.
-LAST_EPOCH = 9
-TREND_DEGREE = 2
 
 
 def validation_history(trainer: BaseTrainer) -> pd.DataFrame:
@@ -42,101 +37,6 @@ def validation_history(trainer: BaseTrainer) -> pd.DataFrame:
         "val_accuracy": val["accuracy"],
     }
     return pd.DataFrame(columns).rename_axis("step")
-
-
-def running_median(losses: pd.Series) -> pd.Series:
-    """Compute the median of 25 validations around each one, of fewer at both ends.
-
-    The lowest single value of two thousand is a matter of luck, and a mean would feel the spikes of
-    task 2e.
-    """
-    return losses.rolling(VALIDATIONS_TO_AVERAGE, center=True, min_periods=1).median()
-
-
-# --- how much an accuracy jumps, and how much of that repeats with the epoch (task 2e) ---------
-
-
-def dip_depths(accuracy: Mapping[int, float] | pd.Series) -> pd.Series:
-    """Measure at each validation how far an accuracy lies below the mean of its two neighbours.
-
-    Parameters
-    ----------
-    accuracy : mapping of step to float
-
-    Returns
-    -------
-    pandas.Series
-        By step, positive where it dips; without the first and the last validation, which lack a
-        neighbour.
-    """
-    values = pd.Series(accuracy, dtype=float)
-    return ((values.shift(1) + values.shift(-1)) / 2 - values).dropna()
-
-
-def epoch_periodicity(accuracy: Mapping[int, float], steps_per_epoch: int) -> float:
-    """Measure how much of an accuracy's fluctuation comes back at the same place of every epoch.
-
-    Two least-squares fits are compared, over the validations from epoch 3 on. One is a trend, a
-    parabola in the logarithm of the step. The other has in addition one free value for each phase,
-    ``step % steps_per_epoch``. The result is the share of the variance around the trend that the
-    phases explain: an adjusted R², in which each fit's sum of squares is divided by its degrees of
-    freedom. Validations need not be at the same phases in each epoch.
-
-    Parameters
-    ----------
-    accuracy : mapping of step to float
-    steps_per_epoch : int > 0
-
-    Returns
-    -------
-    float
-        1 for a curve that repeats exactly. White noise gives 0 on average, whatever the number of
-        phases, with a standard deviation of sqrt(2p / (m (m + p + 2))) for p phases less one and
-        m validations more than free values: 0.06 for the unshuffled run of task 2e, but 0.3 for a
-        run that stops a third as late. NaN if m is not positive or the trend leaves no variance.
-    """
-    later = pd.Series(accuracy, dtype=float).loc[FIRST_EPOCH * steps_per_epoch :]
-    steps, values = later.index.to_numpy(), later.to_numpy()
-    trend = np.vander(np.log1p(steps), TREND_DEGREE + 1)
-    phases = steps[:, np.newaxis] % steps_per_epoch == np.arange(steps_per_epoch)
-
-    def variance_around(columns: NDArray) -> float:
-        fit, _, rank, _ = np.linalg.lstsq(columns, values)
-        degrees_of_freedom = len(values) - int(rank)
-        squares = np.square(values - columns @ fit).sum()
-        return float(squares / degrees_of_freedom) if degrees_of_freedom else math.nan
-
-    around_trend = variance_around(trend)
-    # A perfect trend leaves squares of rounding errors.
-    if not around_trend > 1e-24:
-        return math.nan
-    return 1 - variance_around(np.hstack([trend, phases])) / around_trend
-
-
-def fluctuations(accuracy: Mapping[int, float], steps_per_epoch: int) -> dict[str, float]:
-    """Measure how much an accuracy jumps, in three ways.
-
-    Parameters
-    ----------
-    accuracy : mapping of step to float
-        A history with several validations in each epoch.
-    steps_per_epoch : int > 0
-
-    Returns
-    -------
-    dict of str to float
-        "deepest_dip", and "mean_change", the mean of ``|change|`` from one validation to the next,
-        in epochs 3 to 9, counted from 0: later than the steep rise at the start, and early enough
-        for almost every run to get there. "periodicity" of all epochs from 3 on, see
-        `epoch_periodicity`. NaN for too few validations.
-    """
-    first, end = FIRST_EPOCH * steps_per_epoch, (LAST_EPOCH + 1) * steps_per_epoch
-    middle = pd.Series(accuracy, dtype=float).loc[first : end - 1]
-    return {
-        "deepest_dip": float(dip_depths(middle).max()),
-        "mean_change": float(middle.diff().dropna().abs().mean()),
-        "periodicity": epoch_periodicity(accuracy, steps_per_epoch),
-    }
 
 
 # --- what one batch does (task 2e) ---------------------------------------------------------------

@@ -26,7 +26,7 @@ from task2a import pre_process_images
 from task3a import NUM_CLASSES, one_hot_encode
 from task4 import LAMBDAS, squared_norm
 from tools.study import single_runs
-from tools.study.single_runs import fluctuations, reorder, train_up_to, validation_history
+from tools.study.single_runs import reorder, train_up_to, validation_history
 from trainer import BaseTrainer
 from utils import EPOCHS, NUM_TRAIN, PATIENCE, Data
 
@@ -179,8 +179,6 @@ def compute(task: Task, expected_fingerprint: str) -> Result:
             history = validation_history(trainer).reset_index()
             return {str(name): column.to_numpy() for name, column in history.items()}
         result: Result = {"stop_step": trainer.stop_step, "best_step": trainer.best_step}
-        if model == "logistic":
-            result |= fluctuations(trainer.val_history["accuracy"], trainer.batches_per_epoch)
         return result | score_all(trainer, held_out)
 
 
