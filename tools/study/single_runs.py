@@ -114,7 +114,7 @@ def epoch_periodicity(accuracy: Mapping[int, float], steps_per_epoch: int) -> fl
 
 
 def fluctuations(accuracy: Mapping[int, float], steps_per_epoch: int) -> dict[str, float]:
-    """Measure how much an accuracy jumps, in three ways.
+    """Measure how much an accuracy jumps, in two ways.
 
     Parameters
     ----------
@@ -125,16 +125,14 @@ def fluctuations(accuracy: Mapping[int, float], steps_per_epoch: int) -> dict[st
     Returns
     -------
     dict of str to float
-        "deepest_dip", and "mean_change", the mean of ``|change|`` from one validation to the next,
-        in epochs 3 to 9, counted from 0: later than the steep rise at the start, and early enough
-        for almost every run to get there. "periodicity" of all epochs from 3 on, see
+        "deepest_dip" in epochs 3 to 9, counted from 0: later than the steep rise at the start, and
+        early enough for almost every run to get there. "periodicity" of all epochs from 3 on, see
         `epoch_periodicity`. NaN for too few validations.
     """
     first, end = FIRST_EPOCH * steps_per_epoch, (LAST_EPOCH + 1) * steps_per_epoch
     middle = pd.Series(accuracy, dtype=float).loc[first : end - 1]
     return {
         "deepest_dip": float(dip_depths(middle).max()),
-        "mean_change": float(middle.diff().dropna().abs().mean()),
         "periodicity": epoch_periodicity(accuracy, steps_per_epoch),
     }
 

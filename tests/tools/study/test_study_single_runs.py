@@ -206,16 +206,6 @@ def fluctuation(name, accuracy):
     return single_runs.fluctuations(accuracy, STEPS_PER_EPOCH)[name]
 
 
-def test_the_mean_change_is_that_of_epochs_3_to_9():
-    jumps = np.where(np.arange(len(STEPS)) % 2, 0.95, 0.96)
-    assert fluctuation("mean_change", history(jumps)) == pytest.approx(0.01)
-    outside = (STEPS < 3 * STEPS_PER_EPOCH) | (STEPS >= 10 * STEPS_PER_EPOCH)
-    wild = history(np.where(outside, STEPS % 5, jumps))
-    wild = dict(sorted((wild | {92: 3.0, 310: 3.0}).items()))  # right before and after
-    assert fluctuation("mean_change", wild) == pytest.approx(0.01)
-    assert math.isnan(fluctuation("mean_change", {0: 0.1, 6: 0.9}))
-
-
 def test_dip_depths_compare_each_validation_with_its_neighbours():
     depths = single_runs.dip_depths({0: 0.5, 6: 0.9, 12: 0.8, 18: 0.94})
     assert depths.to_dict() == pytest.approx({6: -0.25, 12: 0.12})
