@@ -27,7 +27,7 @@ STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
 # The same quantity has the same colour in all figures.
 TRAINING, VALIDATION = "#0072B2", "#D55E00"
 STEPS = "gradient steps"
-WIDTH, HEIGHT = 6.2, 2.7  # inches
+WIDTH, HEIGHT = 6.2, 2.6  # inches
 # Both marks of a run are grey: one dotted, one dashed.
 BEST_STEP: dict[str, Any] = {"color": "0.45", "linestyle": (0, (1, 1.5))}
 EARLY_STOP: dict[str, Any] = {"color": "0.2", "linestyle": (0, (6, 2)), "linewidth": 1}

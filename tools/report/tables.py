@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from common.arguments import Floats
 from common.numbers import number
 from task4 import squared_norm
 from tools.study import evidence, single_runs
@@ -134,23 +133,6 @@ def half_way_and_end(trainer: BaseTrainer) -> pd.DataFrame:
     }
     columns = (*ACCURACIES, "gap", "train_loss", "val_loss", "loss_gap")
     return tabulate("the run", pd.DataFrame(means), *columns)
-
-
-def template_correlations(weights: Mapping[str, Floats], X: Floats, Y: Floats) -> pd.DataFrame:
-    """Tabulate how much templates look like *mean image of the digit minus mean of all images*.
-
-    Parameters
-    ----------
-    weights : mapping of str to ndarray of shape (785, K)
-    X : ndarray of shape (N, 785)
-    Y : ndarray of shape (N, K), one-hot
-    """
-    row = {
-        name: number(single_runs.class_mean_correlation(w, X, Y), ".3f")
-        for name, w in weights.items()
-    }
-    rows = pd.DataFrame({"mean image of the digit minus mean image": row})
-    return tabulate("correlation of the weights with", rows)
 
 
 def accuracies_and_norms(trainers: Iterable[BaseTrainer]) -> pd.DataFrame:

@@ -269,14 +269,14 @@ def tasks_of_study(seeds: int, epochs: int) -> list[Task]:
         for seed in range(min(seeds, LONG_SEEDS))
     ]
     tasks += [
+        Task("templates", UNPENALISED, seed, 0, epochs)
+        for seed in range(min(seeds, TEMPLATE_SEEDS))
+    ]
+    tasks += [
         # An epoch has a tenth of the steps.
         Task("few images", name, 0, block, min(10 * epochs, FEW_IMAGES_EPOCHS))
         for name in LAMBDA_OF
         for block in FEW_IMAGES_BLOCKS
-    ]
-    tasks += [
-        Task("templates", UNPENALISED, seed, 0, epochs)
-        for seed in range(min(seeds, TEMPLATE_SEEDS))
     ]
     tasks += [
         Task("run", name, seed, block, epochs)

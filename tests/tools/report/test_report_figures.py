@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import same_color
 
-from common.numbers import number
 from runs.figures import TRAINING, VALIDATION
 from tools.report import evidence_figures
-from tools.study.single_runs import running_median
 
 
 def beside(axes):
@@ -23,51 +20,6 @@ def curve_through(axes, x, y):
     lines = [line for line in axes.lines if len(line.get_xdata()) > 2]
     (found,) = [line for line in lines if [x, y] in line.get_xydata().tolist()]
     return dict(found.get_xydata()), found
-
-
-@pytest.fixture
-def history():
-    """Make a run of 200 validations: the training loss falls, the other one rises from 3100 on.
-
-    At every third validation it has a spike.
-    """
-    steps = np.arange(0, 6200, 31)
-    val_loss = 0.3 + 0.1 * abs(steps / 3100 - 1) + 0.01 * (steps % 93 == 62)
-    return pd.DataFrame({"train_loss": 0.5 - steps / 20000, "val_loss": val_loss}, index=steps)
-
-
-def test_losses_of_a_continued_run_are_drawn_under_their_names(history):
-    figure = evidence_figures.figure_continued(history, best_step=1550, stop_step=1860)
-    (axes,) = figure.axes
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("gradient steps", "cross-entropy loss")
-    for name, color, losses in (
-        ("training", TRAINING, history.train_loss.rolling(25, center=True, min_periods=1).mean()),
-        ("validation", VALIDATION, history.val_loss),
-    ):
-        end = (6169, losses.iloc[-1])
-        assert beside(axes)[name] == (end, color)
-        curve, line = curve_through(axes, *end)
-        assert curve == pytest.approx(losses.to_dict())
-        assert line.get_color() == color
-        # All but the steep start is within the limits.
-        bottom, top = axes.get_ylim()
-        assert bottom < losses[losses.index > 1000].min()
-        assert top > losses[losses.index > 1000].max()
-
-
-def test_a_continued_run_has_marks_at_its_minimum_the_kept_step_and_the_early_stop(history):
-    figure = evidence_figures.figure_continued(history, best_step=1550, stop_step=1860)
-    (axes,) = figure.axes
-    marks = {line.get_marker(): line for line in axes.lines if len(line.get_xdata()) == 1}
-    texts = beside(axes)
-    curve = running_median(history.val_loss)
-    for name, marker, step in (("minimum", "v", curve.idxmin()), ("kept", "o", 1550)):
-        (point,) = marks[marker].get_xydata().tolist()
-        assert point == [step, curve[step]]
-        assert texts[f"{name}, step {number(step, ',')}"][0] == tuple(point)
-    assert texts["early stop, step 1860"][0][0] == 1860
-    (across,) = [line for line in axes.lines if len(line.get_xdata()) == 2]
-    assert set(across.get_xdata()) == {1860}
 
 
 @pytest.fixture

@@ -8,14 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import scipy.stats
 
 import mnist
 from common.errors import InputError
 from common.numbers import number
 from tools.report import settings, tables
 from tools.study import evidence
-from tools.study.tasks import LAMBDA_OF, PENALISED, SHUFFLED, UNPENALISED, UNSHUFFLED
+from tools.study.tasks import LAMBDA_OF, PENALISED, UNPENALISED
 from trainer import BaseTrainer
 
 
@@ -124,15 +123,6 @@ def test_accuracies_have_the_gap_and_the_norm(run):
     assert row["‖w‖²"] == "12.0"
 
 
-def test_templates_are_compared_with_differences_of_mean_images(rng):
-    X, Y = rng.normal(size=(60, 785)), np.eye(3)[rng.integers(0, 3, 60)]
-    means = np.array([X[Y[:, k] == 1].mean(axis=0) - X.mean(axis=0) for k in range(3)])
-    weights = {"means": means.T, "noise": rng.normal(size=(785, 3))}
-    [row] = tables.template_correlations(weights, X, Y).to_dict("records")
-    assert row["means"] == "1.000"
-    assert abs(float(row["noise"].replace("−", "-"))) < 0.2
-
-
 # --- of the stored evidence ------------------------------------------------------------------
 
 
@@ -182,32 +172,6 @@ def test_models_without_early_stopping_are_those_of_the_evidence():
     assert len(table) == len(LAMBDA_OF) + 2
 
 
-def test_few_images_are_compared_training_set_by_training_set():
-    table = by_name(tables.few_images())
-    runs = evidence.read_table("few_images").set_index(["configuration", "block"])
-    assert table.index.name == "2000 images"
-    for name in PENALISED:
-        change = 100 * (runs.val_accuracy[name] - runs.val_accuracy[UNPENALISED])
-        half = scipy.stats.t.ppf(0.975, len(change) - 1) * scipy.stats.sem(change)
-        mean = change.mean()
-        expected = interval_cell(mean, mean - half, mean + half, "+.2f")
-        row = table.loc[f"λ = {LAMBDA_OF[name]:g}"]
-        assert row["validation minus λ = 0 (95 % interval)"] == expected
-        assert row["training accuracy"] == pytest.approx(runs.train_accuracy[name].mean())
-    assert table["held-out minus λ = 0 (95 % interval)"]["λ = 0"] == "–"
-
-
-def test_norms_are_compared_with_that_of_the_minimum():
-    table = by_name(tables.norms_and_minima())
-    runs = evidence.read_table("runs").query("block == 0 and configuration == @PENALISED[1]")
-    ratio = runs.norm / evidence.optima().norm[0.01]
-    row = table.loc["λ = 0.01"]
-    assert row["stopped early"] == f"{runs.norm.mean():.3g}"
-    assert row["minimum of J"] == f"{evidence.optima().norm[0.01]:.3g}"
-    expected = interval_cell(ratio.mean(), ratio.min(), ratio.max(), ".2f")
-    assert row["ratio (lowest to highest)"] == expected
-
-
 def test_templates_of_training_sets_are_means_over_the_seeds():
     table = by_name(tables.templates_of_training_sets())
     stored = evidence.read_table("templates")
@@ -215,20 +179,6 @@ def test_templates_of_training_sets_are_means_over_the_seeds():
         f"{stored.added_correlation.mean():.2f}"
     )
     assert table["mean"]["training images that are still wrong"] == f"{stored.wrong.mean():.0f}"
-
-
-def test_orders_are_compared_seed_by_seed():
-    table = by_name(tables.fixed_and_shuffled())
-    runs = evidence.read_table("runs").query("block == 0").set_index(["configuration", "seed"])
-    row = table.loc["deepest dip"]
-    fixed, shuffled = runs.deepest_dip[UNSHUFFLED], runs.deepest_dip[SHUFFLED]
-    assert row["fixed order"] == number(fixed.mean(), ".2%")
-    assert row["shuffled"] == number(shuffled.mean(), ".2%")
-    change = 100 * (shuffled - fixed)
-    half = scipy.stats.t.ppf(0.975, 19) * scipy.stats.sem(change)
-    mean = change.mean()
-    expected = interval_cell(mean, mean - half, mean + half, "+.2f")
-    assert row["difference, points (95 % interval)"] == expected
 
 
 # --- the settings of the report --------------------------------------------------------------

@@ -159,7 +159,7 @@ def test_task_for_other_code_or_data_fails():
 
 
 @pytest.mark.parametrize(("kind", "images"), [("long", 20_000), ("few images", 2000)])
-def test_runs_without_early_stopping_are_scored_at_their_last_step(monkeypatch, kind, images):
+def test_runs_without_early_stopping_are_scored_at_their_last_step(kind, images):
     task = Task(kind, "softmax lambda=0.1", 1, 2, 3)
     result = tasks.compute(task, tasks.fingerprint())
     data, held_out = tasks.split_images("softmax", 2, images)
@@ -176,8 +176,8 @@ def test_runs_without_early_stopping_are_scored_at_their_last_step(monkeypatch, 
         assert result[f"{part}_accuracy"] == pytest.approx(accuracy, abs=1e-4)
 
 
-def test_templates_of_three_training_sets_are_compared(monkeypatch):
-    """With three times the same training set they are equal; their mean is as rough as each."""
+def test_templates_of_several_training_sets_are_compared(monkeypatch):
+    """With the same training set twice they are equal, and their mean is as rough as each."""
     monkeypatch.setattr(tasks, "EARLY_STEP", 20)
     monkeypatch.setattr(tasks, "BLOCKS", (1, 1))
     task = Task("templates", tasks.UNPENALISED, 0, 0, 1)
@@ -197,7 +197,7 @@ def test_templates_of_three_training_sets_are_compared(monkeypatch):
     assert result["early_roughness"] == pytest.approx(early)
 
 
-def test_templates_of_different_training_sets_differ(monkeypatch):
+def test_templates_of_different_training_sets_differ():
     task = Task("templates", tasks.UNPENALISED, 0, 0, 3)
     result = tasks.compute(task, tasks.fingerprint())
     assert result["added_detail_correlation"] < result["added_correlation"] < 0.99
@@ -511,7 +511,7 @@ def test_the_stored_evidence_is_complete_and_small():
     assert sum(path.stat().st_size for path in evidence.FOLDER.iterdir()) < 1e6
 
 
-NOISY = ("periodicity", "mean_change", "deepest_dip", "iterations", "gradient_norm")
+NOISY = ("iterations", "gradient_norm")
 
 
 @pytest.mark.parametrize(
