@@ -27,7 +27,7 @@ STYLE_FILE = Path(__file__).resolve().parent / "style.mplstyle"
 # The same quantity has the same colour in all figures.
 TRAINING, VALIDATION = "#0072B2", "#D55E00"
 STEPS = "gradient steps"
-WIDTH, HEIGHT = 6.2, 2.6  # inches
+WIDTH, HEIGHT = 6.2, 2.5  # inches
 # Both marks of a run are grey: one dotted, one dashed.
 BEST_STEP: dict[str, Any] = {"color": "0.45", "linestyle": (0, (1, 1.5))}
 EARLY_STOP: dict[str, Any] = {"color": "0.2", "linestyle": (0, (6, 2)), "linewidth": 1}
@@ -265,7 +265,7 @@ def figure_norms(norms: Mapping[float, float], trainers: Iterable[BaseTrainer]) 
     trainers : iterable of BaseTrainer
         The runs that the models are from.
     """
-    figure, axes = new_figure("‖w‖²", xlabel="λ", height=2.0)
+    figure, axes = new_figure("‖w‖²", xlabel="λ", height=1.8)
     axes.set(xscale="log", yscale="log")
     penalised = {value: norm for value, norm in sorted(norms.items()) if value > 0}
     axes.plot(list(penalised), list(penalised.values()), "k-")

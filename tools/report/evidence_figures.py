@@ -28,7 +28,7 @@ def figure_over_lambda(early: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
         On the left the accuracy, in the middle the same around the best λ, on the right the loss.
     """
-    figure = Figure(figsize=(WIDTH, 2.3))
+    figure = Figure(figsize=(WIDTH, 2.1))
     whole, closer, loss = figure.subplots(1, 3)
     plain, penalised = early.loc[0], early.drop(0)
     for axes, quantity in ((whole, "accuracy"), (closer, "accuracy"), (loss, "loss")):

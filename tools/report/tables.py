@@ -106,8 +106,8 @@ def accuracies_around_batch(profiles: Mapping[str, NDArray], batch: int) -> pd.D
     batch : int > 0
     """
     moments = {
-        batch - 1: f"right before batch {batch}, accuracy",
-        batch: f"right after batch {batch}, accuracy",
+        batch - 1: f"before batch {batch}, accuracy",
+        batch: f"after batch {batch}, accuracy",
         batch + 1: f"after batch {batch + 1}, accuracy",
     }
     accuracies = pd.DataFrame(profiles).loc[list(moments)]

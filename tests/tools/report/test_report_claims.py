@@ -147,8 +147,8 @@ def test_2e_the_hardest_images_of_the_batch_are_threes(binary_data, orders):
 
 def test_2e_the_batch_shifts_the_model_towards_three_and_the_next_one_pulls_it_back(tables):
     table = tables["validation images"]
-    before = column(table, "right before batch 18, accuracy")
-    after = column(table, "right after batch 18, accuracy")
+    before = column(table, "before batch 18, accuracy")
+    after = column(table, "after batch 18, accuracy")
     later = column(table, "after batch 19, accuracy")
     assert after["twos"] < before["twos"] - 5
     assert after["threes"] > before["threes"] + 1
