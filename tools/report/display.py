@@ -185,10 +185,10 @@ def show_notes(settings: Mapping[str, Any], folder: str | Path) -> None:
         display(
             text(
                 f"**Not the assignment's settings:** {listed}. The text and the stored evidence"
-                " describe the assignment's runs; tables and figures show the runs of these"
-                " settings. What does not fit them is not shown."
+                " describe the assignment's runs; tables and figures show runs with these"
+                " settings. What does not fit them is left out."
             )
         )
     modules = Path(__file__).resolve().parents[2]
     if modules != Path(folder).resolve():
-        display(text(f"**The modules are those of another folder:** `{modules}`."))
+        display(text(f"**The modules come from another directory:** `{modules}`."))

@@ -4,6 +4,8 @@
   const SIDE = 28, BOX_SIDE = 20, BOX_MARGIN = 4, EDGE = 0.25, PEN = 24;
   // Parts of the longer side of a digit: its widest stroke, and a gap within it.
   const WIDEST_STROKE = 0.5, WIDEST_GAP = 0.15;
+  // Digits side by side may overlap by this part of the narrower one, since they are often slanted.
+  const OVERLAP = 0.4;
   const NEIGHBOURS = [[-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1], [1, -1], [1, 0], [1, 1]];
   const element = name => document.getElementById(`try-it-${name}`);
   const canvas = element("canvas"), slider = element("lambda");
@@ -68,7 +70,8 @@
     const across = Math.max(mark.left - digit.right, digit.left - mark.right);
     const { top, bottom } = union(digit, mark);
     const shorter = Math.min(mark.bottom - mark.top, digit.bottom - digit.top);
-    const isBeside = across > 0 && shorter >= (bottom - top) / 2;
+    const narrower = Math.min(mark.right - mark.left, digit.right - digit.left);
+    const isBeside = across > -OVERLAP * narrower && shorter >= (bottom - top) / 2;
     return !isBeside && Math.max(down, across) <= Math.max(WIDEST_GAP * longestSide(digit), PEN);
   }
 

@@ -123,14 +123,14 @@ def test_outside_of_ipython_plain_text_is_printed(tmp_path):
     assert result.stdout.splitlines()[2:] == ["A line.", "Figure 1. With λ, *early*."]
 
 
-def test_notes_name_other_settings_and_modules_of_another_folder(capsys, tmp_path):
+def test_notes_name_other_settings_and_modules_from_another_directory(capsys, tmp_path):
     root = Path(figures.__file__).parents[1]
     show_notes({}, root)
     assert capsys.readouterr().out == ""
     show_notes({"SEED": 3, "DIGITS": (4, 9)}, tmp_path)
     settings, modules = capsys.readouterr().out.splitlines()
     assert settings.startswith("Not the assignment's settings: SEED = 3, DIGITS = (4, 9). ")
-    assert modules == f"The modules are those of another folder: {root}."
+    assert modules == f"The modules come from another directory: {root}."
     assert text("**A** `b`").forms["text/markdown"] == "**A** `b`"
 
 

@@ -459,7 +459,7 @@ def test_a_hat_over_one_letter_does_not_stretch():
     assert [hat.get("stretchy") for hat in hats] == ["false", None]
 
 
-def test_decimals_stand_under_each_other():
+def test_decimals_are_aligned():
     def starts(*numbers, unit=""):
         table = "| a | b |\n|:--|--:|\n" + "\n".join(f"| x | {n}{unit} |" for n in numbers)
         (sheet,) = to_pdf(notebook(stored(markdown_output(table)))).pages
@@ -555,7 +555,7 @@ def test_the_report_itself_is_exported_whole(the_report):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems keep fonts in other places")
-def test_text_in_any_script_that_the_system_has_a_font_for_is_printed(
+def test_text_in_any_script_is_printed_if_the_system_has_a_font_for_it(
     tmp_path, monkeypatch, capsys
 ):
     # Tifinagh is in this font, and in none of those that come with Typst.
@@ -571,7 +571,7 @@ def test_text_in_any_script_that_the_system_has_a_font_for_is_printed(
     assert capsys.readouterr().err == ""
 
 
-def test_fonts_of_the_system_are_not_asked_for_what_is_there(monkeypatch):
+def test_system_fonts_are_not_used_without_need(monkeypatch):
     asked, compile_ = [], typst.compile
     monkeypatch.setattr(typst, "compile", lambda *a, **k: asked.append(k) or compile_(*a, **k))
     to_pdf(notebook())
@@ -606,7 +606,7 @@ def test_what_cannot_be_typeset_is_refused(text, complaint):
         to_page(notebook(new_markdown_cell(text)))
 
 
-def test_money_is_not_taken_for_a_formula():
+def test_dollar_amounts_are_not_taken_for_formulas():
     assert "costs $5 or $7" in to_page(notebook(new_markdown_cell("It costs $5 or $7."))).text
 
 
@@ -634,7 +634,7 @@ def test_the_unit_stays_with_its_number_in_a_caption():
     assert "Right: 97.60\u202f%." in page.text
 
 
-def test_streams_between_a_figure_and_its_caption_do_no_harm():
+def test_streams_between_a_figure_and_its_caption_are_dropped():
     warning = new_output("stream", name="stderr", text="a warning")
     assert to_page(notebook(stored(IMAGE, warning, CAPTION))).count("figure") == 1
 
@@ -733,6 +733,14 @@ def test_a_missing_output_directory_is_created(good, tmp_path):
     folder = tmp_path / "new" / "deeper"
     assert main([str(good), "--no-execute", "--output-dir", str(folder)]) == 0
     assert {file.name for file in folder.iterdir()} == {"report.pdf", "report.html"}
+
+
+def test_git_ignores_the_output_directory_of_the_readme():
+    readme = Path(exporters.__file__).with_name("README.md").read_text(encoding="utf-8")
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    directories = re.findall(r"--output-dir (\S+)", readme)
+    assert directories
+    assert {f"/{directory}/" for directory in directories} <= set(ignored)
 
 
 def test_typst_failure(run, good, old_report, tmp_path, monkeypatch):
@@ -851,7 +859,7 @@ def test_a_terminal_sees_which_cell_runs_and_for_how_long_unless_quiet(tmp_path,
     os.close(ours)
 
 
-def test_a_folder_with_an_umlaut_serves_under_the_c_locale_too(tmp_path, monkeypatch):
+def test_a_directory_with_an_umlaut_works_in_the_c_locale(tmp_path, monkeypatch):
     clone = tmp_path / "Übung"
     shutil.copytree(exporters.STYLES, clone, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     monkeypatch.setattr(exporters, "STYLES", clone)

@@ -52,12 +52,19 @@ NO_DIGITS = {
         "Found a filled area; expected the strokes of a digit.",
     ),
     "17": ([ONE, SEVEN], "Found 2 marks; expected a single digit."),
+    "slanted 17": (
+        [[(0.4, 0.15), (0.15, 0.85)], [(0.52, 0.2), (0.85, 0.2), (0.4, 0.85)]],
+        "Found 2 marks; expected a single digit.",
+    ),
     "111": (
         [[(x, 0.3), (x, 0.7)] for x in (0.2, 0.5, 0.8)],
         "Found 3 marks; expected a single digit.",
     ),
     "line": ([[(0.1, 0.5), (0.9, 0.5)]], "Found a line or a row of letters; expected a digit."),
+    "digit with a blot": ([SEVEN, [(0.1, 0.9)]], "Found 2 marks; expected a single digit."),
 }
+# The command takes blots for dirt, and slanted digits that are close for the parts of one.
+STRICTER_THAN_THE_COMMAND = ("slanted 17", "digit with a blot")
 
 GET_SHARES = """
 return [...document.querySelectorAll("#try-it-digits i")]
@@ -247,14 +254,15 @@ def test_a_drawing_becomes_the_same_picture_and_probabilities_as_in_python(name,
 
 @needs_browser
 @pytest.mark.parametrize("name", NO_DIGITS)
-def test_what_is_not_one_digit_is_refused_as_by_the_command(name, browser):
+def test_what_is_not_one_digit_is_refused_in_the_words_of_the_command(name, browser):
     strokes, words = NO_DIGITS[name]
     draw(browser, strokes)
     assert result(browser) == words
     assert shares(browser).max() == 0
     assert seen(browser).max() == 0
-    with pytest.raises(InputError):
-        normalise(to_grey(canvas_picture(browser)))
+    if name not in STRICTER_THAN_THE_COMMAND:
+        with pytest.raises(InputError):
+            normalise(to_grey(canvas_picture(browser)))
     # The next drawing is read again.
     click(browser, "clear")
     draw(browser, DRAWINGS["seven"])
