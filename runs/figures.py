@@ -277,7 +277,15 @@ def figure_norms(norms: Mapping[float, float], trainers: Iterable[BaseTrainer]) 
             color=color_of(l2_reg_lambda),
             markeredgecolor="black",
         )
-        label_point(axes, l2_reg_lambda, norm, number(norm, ".3g"), offset=4)
+        # Below the curve, to the left of the point.
+        axes.annotate(
+            number(norm, ".3g"),
+            (l2_reg_lambda, norm),
+            xytext=(-4, -4),
+            textcoords="offset points",
+            horizontalalignment="right",
+            verticalalignment="top",
+        )
     if 0 in norms:
         axes.axhline(norms[0], color=color_of(0), linestyle=(0, (1, 3)), linewidth=1)
         axes.annotate(
@@ -288,6 +296,6 @@ def figure_norms(norms: Mapping[float, float], trainers: Iterable[BaseTrainer]) 
             textcoords="offset points",
             horizontalalignment="right",
         )
-    axes.margins(x=0.12, y=0.2)
+    axes.margins(x=0.12, y=0.35)
     note_incomplete_runs(figure, trainers)
     return figure

@@ -42,7 +42,7 @@ def figure_over_lambda(early: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     # Half a point of accuracy is as high as a letter.
     best = round(optima.val_accuracy.max(), 2)
     closer.set(xticks=[1e-5, 1e-3], xlim=(8e-6, 0.04), ylim=(best - 0.02, best + 0.02))
-    loss.set(ylabel="cross-entropy loss", yscale="log", yticks=[0.1, 0.2, 0.3, 0.5, 1])
+    loss.set(yscale="log", yticks=[0.1, 0.2, 0.3, 0.5, 1])
     loss.set_yticks([], minor=True)
     loss.yaxis.set_major_formatter("{x:g}")
     looks: dict[str, dict[str, Any]] = {

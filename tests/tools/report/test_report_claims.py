@@ -37,7 +37,9 @@ def tables(executed_report):
     for cell in executed_report.cells:
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):
-                markdown = re.sub(r"\$\\?(\w+)\$", r"\1", output.data["text/markdown"])
+                markdown = output.data["text/markdown"].replace(r"$\lVert w \rVert^{2}$", "‖w‖²")
+                markdown = re.sub(r"10\$?\^\{?-5\}?\$?|\$10\^\{-5\}\$", "10⁻⁵", markdown)
+                markdown = re.sub(r"\$\\?(\w+)\$", r"\1", markdown)
                 markdown = markdown.replace("lambda", "λ")
                 lines = [line.strip("|") for line in markdown.split("\n") if "---" not in line]
                 table = pd.read_csv(io.StringIO("\n".join(lines)), sep=r"\s*\|\s*", engine="python")
