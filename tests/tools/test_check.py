@@ -25,7 +25,7 @@ from tools.check.oracles import LOGISTIC, SOFTMAX
 from tools.check.runner import CHECKS, Result
 
 ROOT = Path(utils.__file__).parent
-SOLUTION = ROOT / "tests" / "check_solutions"
+SOLUTION = ROOT / "tests" / "tools" / "check_solutions"
 QUICK = [check for check in CHECKS if check not in FULL]
 TIMEOUT = 100
 CHECK_NAMES = """preprocessing logistic_outputs logistic_loss logistic_gradient logistic_accuracy
@@ -205,7 +205,7 @@ def test_a_failure_says_what_was_called_what_came_back_and_what_was_expected(fou
 
 
 def test_our_own_solution_passes_every_check():
-    process = run_python("check", ".", "--full")
+    process = run_python("tools.check", ".", "--full")
     assert process.stderr == ""
     first, *lines, total = process.stdout.splitlines()
     assert first.startswith("No sandbox: bubblewrap" if sandbox.problem() else "In a sandbox")
@@ -671,17 +671,17 @@ def test_pytest_runs_the_same_checks(tmp_path):
     (folder / "tests" / "conftest.py").write_text("import task2a\n")
     before = contents(folder)
     names = "l2 or one_hot or logistic or early_stopping"
-    process = run_python("pytest", "check", "--solution", folder, "-k", names)
+    process = run_python("pytest", "tools/check", "--solution", folder, "-k", names)
     assert process.returncode == 1
     assert "1 failed, 4 passed, 11 deselected, 1 advice" in process.stdout
     assert "the gradient of λ Σ w² is 2λw; yours has λw" in process.stdout
-    assert "FAILED check/test_solution.py::test_l2_gradient" in process.stdout
+    assert "FAILED tools/check/test_solution.py::test_l2_gradient" in process.stdout
     assert "a float is expected; since NumPy 2.4 an array of one element" in process.stdout
     assert contents(folder) == before
 
 
 def test_pytest_without_a_solution_asks_for_one():
-    process = run_python("pytest", "check")
+    process = run_python("pytest", "tools/check")
     assert process.returncode == pytest.ExitCode.USAGE_ERROR
     assert process.stdout == ""
     [line] = process.stderr.split("\n\n")[0].splitlines()

@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--solution is {solution or 'not given'}; expected --solution DIR")
     config.addinivalue_line("filterwarnings", "ignore")
     if not config.getoption("full"):
-        config.option.deselect = [f"check/test_solution.py::test_{check}" for check in FULL]
+        config.option.deselect = [f"tools/check/test_solution.py::test_{check}" for check in FULL]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/fonts",
           "/etc/alternatives", "/etc/localtime")  # fmt: skip
-CLONE = ("check", "numerics", "mnist", "pyproject.toml")
+CLONE = ("tools/__init__.py", "tools/check", "common", "mnist", "pyproject.toml")
 MOST_PROCESSES = 512
 # To whom root's processes belong: one for each run, as the limit counts those of all its own.
 NOBODY = 200_000 + os.getpid() % 65_536
