@@ -19,8 +19,8 @@ import pytest
 
 import utils
 from common.errors import FileError, InputError
-from tools.check import FULL, __main__, runner, sandbox
-from tools.check.answers import require, require_result
+from tools.check import FULL, __main__, mistakes, runner, sandbox
+from tools.check.answers import agree, find_mistake, require, require_result
 from tools.check.arguments import call, takes_lambda
 from tools.check.folders import copy_solution, find_solution
 from tools.check.oracles import LOGISTIC, SOFTMAX
@@ -53,7 +53,7 @@ MISTAKES = {
         "logistic_train_step": ("task2", "return cross_entropy_loss(Y_batch, outputs)",
                                 "return cross_entropy_loss(Y_batch, self.model.forward(X_batch))",
                                 "this is the loss after the update"),
-        "one_hot": ("task3a", "Y.reshape(-1)", "Y", "an axis too many"),
+        "one_hot": ("task3a", "Y.reshape(-1)", "Y", "one axis too many"),
         "softmax_outputs": ("task3a", "e / e.sum(axis=1, keepdims=True)",
                             "e / (e.sum(axis=0) + 1e-99)", "the sum is over axis=1, not 0"),
         "softmax_loss": ("task3a", "np.log(outputs + 1e-15)) / targets.shape[0]",
@@ -96,7 +96,7 @@ MISTAKES = {
                          "                    if accuracy_val > max([*val_history['accuracy']"
                          ".values()][:-1], default=0):\n                        best_w ="
                          " self.model.w.copy()",
-                         "the best validation accuracy; expected is the best loss"),
+                         "the best validation accuracy; expected the best loss"),
     },
     "third": {
         "preprocessing": ("task2a", ONES, "X", "the column of ones of the bias trick is missing"),
@@ -163,7 +163,7 @@ MISTAKES = {
                          "the wrong way round"),
     },
     "seventh": {
-        "preprocessing": ("task2a", "np.ones((X", "np.zeros((X", "holds zeros; expected are ones"),
+        "preprocessing": ("task2a", "np.ones((X", "np.zeros((X", "holds zeros instead of ones"),
         "batch_loader": ("utils", "np.random.shuffle", "np.random.RandomState(0).shuffle",
                          "the same order in every epoch"),
     },
@@ -176,7 +176,7 @@ MISTAKES = {
                           "overwrite a column of pixels"),
     },
 }  # fmt: skip
-CASES = [(group, check) for group, mistakes in MISTAKES.items() for check in mistakes]
+CASES = [(group, check) for group, edits in MISTAKES.items() for check in edits]
 # Those that no text of the course calls mistakes, or not every text.
 ADVICE = {
     ("first", "logistic_loss"),
@@ -256,8 +256,8 @@ def test_a_mistake_fails_its_check_with_a_hint(found, group, check):
 @pytest.mark.parametrize("group", MISTAKES)
 def test_a_mistake_fails_no_other_check(found, group):
     checks = checks_of(group)
-    mistakes = MISTAKES[group]
-    expected = {c: status_of(group, c) if c in mistakes else "passed" for c in checks}
+    wrong = MISTAKES[group]
+    expected = {c: status_of(group, c) if c in wrong else "passed" for c in checks}
     assert statuses(found(group)) == expected
 
 
@@ -407,6 +407,7 @@ def test_starter_code_with_sizes_of_none_and_losses_of_0_is_missing(tmp_path):
     for module, text in STARTER.items():
         (folder / f"{module}.py").write_text(textwrap.dedent(text))
     results = run_checks(folder, list(CHECKS), TIMEOUT)
+    # Among them what needs nothing of task 2, which is not filled in.
     passed = ("binary_dataset", "softmax_train_step", "softmax_validation")
     assert statuses(results) == {c: "passed" if c in passed else "missing" for c in CHECKS}
     assert "has a size of None" in results["logistic_initial_w"].text
@@ -543,7 +544,9 @@ def test_a_function_that_gives_0_or_forgets_its_return_is_not_called_starter_cod
     results = run_checks(folder, [*checks, "softmax_gradient"])
     assert {results[check].status for check in checks} == {"failed"}
     assert "returned  0" in results["logistic_accuracy"].text
-    assert results["softmax_gradient"] == Result("missing", "SoftmaxModel.backward: .grad is None")
+    assert results["softmax_gradient"] == Result(
+        "missing", "SoftmaxModel.backward does not set .grad"
+    )
 
 
 def test_best_weights_fail_where_the_text_asks_for_them(tmp_path):
@@ -605,6 +608,7 @@ def test_what_the_edition_of_2020_asks_otherwise_is_advice(tmp_path):
         ("task2", "class LogisticTrainer(BaseTrainer)", "class Unused"),
         ("task3", "class SoftmaxTrainer(BaseTrainer)", "class Unused"),
         ("utils", "def batch_loader", "def unused"),
+        ("utils", "(class1, class2):", "(class1, class2, val_percentage):"),
     )
     (folder / "trainer.py").unlink()
     (folder / "task3a.py").rename(folder / "task4a.py")
@@ -1071,6 +1075,32 @@ def test_central_differences_agree_with_the_derivation(kind):
     model.backward(X, model.forward(X), targets)
     differences = kind.gradient(X, targets, w)
     np.testing.assert_allclose(differences, model.grad, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("table", "right"),
+    [
+        (mistakes.OUTPUTS, lambda X, targets, w: SOFTMAX.activation(X @ w)),
+        (mistakes.LOSS, lambda X, targets, w: SOFTMAX.loss(targets, SOFTMAX.activation(X @ w))),
+        (mistakes.GRADIENT, SOFTMAX.gradient),
+        (mistakes.PENALTY, lambda X, targets, w: 2 * mistakes.LAMBDA * w),
+        (mistakes.STEP, lambda X, targets, w: -0.01 * SOFTMAX.gradient(X, targets, w)),
+        (mistakes.ONE_HOT, lambda X, targets, w: np.eye(10)[targets[:, 0]]),
+    ],
+)
+def test_every_mistake_is_told_from_the_others(table, right):
+    X, targets, w = SOFTMAX.samples(30)
+    if table is mistakes.ONE_HOT:
+        targets = np.random.default_rng(0).integers(0, 9, (30, 1))
+    expected = np.asarray(right(X, targets, w))
+    inputs = SOFTMAX, X, targets, w
+    for hint, compute in table.items():
+        with np.errstate(all="ignore"):
+            results = compute(mistakes.Case(*inputs, expected, None))
+        for result in results if isinstance(results, tuple) else (results,):
+            found = find_mistake(np.asarray(result, dtype=float), expected, table, inputs)
+            # For one model, a mistake of the other may give the right result.
+            assert agree(result, expected) or found == hint.format(N=30)
 
 
 @pytest.mark.parametrize("returned", ["0.69", [[1], [2, 3]], (x for x in [1]), {"loss": 1}, 1j])

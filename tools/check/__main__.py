@@ -62,7 +62,7 @@ def legend(statuses: pd.DataFrame) -> Iterator[str]:
     yield "\n" + "  ".join(f"{letter} {status}" for status, letter in LETTERS.items()) + "\n"
     counts = statuses.isin(PASSED).sum()
     for number, (check, passed) in enumerate(counts.items(), start=1):
-        yield f"{number:2} {check:20} {passed} of {len(statuses)} passed"
+        yield f"{number:2} {check:21} {passed} of {len(statuses)} passed"
 
 
 def feedback_files(directory: Path, folders: Sequence[Path]) -> dict[Path, Path]:

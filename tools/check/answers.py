@@ -54,6 +54,7 @@ def advise(called: str, returned: str, expected: str, hint: str) -> None:
 
 def as_floats(called: str, returned: Any) -> Any:
     """Convert what was returned to an array of floats, or fail the check; None becomes NaN."""
+    restore_numpy()
     with contextlib.suppress(TypeError, ValueError):
         if np.asarray(returned).dtype.kind in "biufO":
             return np.asarray(returned).astype(float)
@@ -64,7 +65,7 @@ def require_result(called: str, returned: Any, given: Any = None) -> Any:
     """Return what was returned; the check is missing if that is None or what was given."""
     as_floats(called, returned)
     if returned is None:
-        missing(f"{called} is None")
+        missing(f"{called} returns None")
     if np.array_equal(returned, given):
         missing(f"{called} returns its argument unchanged, as the starter code does")
     return returned
@@ -101,12 +102,11 @@ def require(
     hint : str, optional
         The hint if a check knows the mistake from what a second call returned.
     """
-    restore_numpy()
     if returned is None:
-        missing(f"{called} is None")
+        missing(f"{called} returns None")
     found, right = as_floats(called, returned), np.asarray(expected, dtype=float)
     if right.ndim == 0 and found.ndim and found.size == 1:
-        advise(called, describe(found), describe(right), f"expected is a float; {ONE_ELEMENT}")
+        advise(called, describe(found), describe(right), f"expected a float; {ONE_ELEMENT}")
         found = found.reshape(())
     if agree(found, right):
         return

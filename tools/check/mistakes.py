@@ -63,8 +63,8 @@ def times(factor: float) -> Callable[[Case], Any]:
     return lambda case: factor * case.right
 
 
-PREPROCESSING_OF_2020 = "pixels are scaled to 0…1; expected is -1…1: X / 127.5 - 1"
-# How images X, as floats, are scaled, and how a scaling and a column of ones come together.
+PREPROCESSING_OF_2020 = "pixels are scaled to 0…1; expected -1…1: X / 127.5 - 1"
+# How images X, as floats, are scaled, and how a column of ones is added to them.
 Scaling = Callable[[Array], Array]
 SCALINGS: dict[str, Scaling] = {
     "": lambda X: X / 127.5 - 1,
@@ -72,17 +72,17 @@ SCALINGS: dict[str, Scaling] = {
     "pixels are divided by 127, not by 127.5": lambda X: X / 127 - 1,
     PREPROCESSING_OF_2020: lambda X: X / 255,
     "pixels are scaled to 0…2: subtract 1": lambda X: X / 127.5,
-    "pixels are scaled to -1…0; expected is -1…1: X / 127.5 - 1": lambda X: X / 255 - 1,
-    "pixels are scaled to -0.5…0.5; expected is -1…1: X / 127.5 - 1": lambda X: X / 255 - 0.5,
+    "pixels are scaled to -1…0; expected -1…1: X / 127.5 - 1": lambda X: X / 255 - 1,
+    "pixels are scaled to -0.5…0.5; expected -1…1: X / 127.5 - 1": lambda X: X / 255 - 0.5,
     "dark pixels become 1 and bright ones -1: the sign is wrong": lambda X: 1 - X / 127.5,
-    "pixels are not scaled; expected is X / 127.5 - 1": lambda X: X,
-    "each image is scaled by its own largest value; expected is X / 127.5 - 1 for all": (
+    "pixels are not scaled; expected X / 127.5 - 1": lambda X: X,
+    "each image is scaled by its own largest value; expected X / 127.5 - 1 for all": (
         lambda X: 2 * X / X.max(axis=1, keepdims=True) - 1
     ),
-    "each image is scaled by its own range; expected is X / 127.5 - 1 for all": (
+    "each image is scaled by its own range; expected X / 127.5 - 1 for all": (
         lambda X: 2 * (X - X.min(axis=1, keepdims=True)) / np.ptp(X, axis=1, keepdims=True) - 1
     ),
-    "pixels are standardised, by mean and deviation; expected is X / 127.5 - 1": (
+    "pixels are standardised by their mean and deviation; expected X / 127.5 - 1": (
         lambda X: (X - X.mean()) / X.std()
     ),
 }
@@ -92,13 +92,13 @@ BIASES: dict[str, Callable[[Scaling, Array, int], Array]] = {
         lambda scale, X, at: scale(np.insert(X, at, 1, axis=1))
     ),
     "the column of ones of the bias trick is missing": lambda scale, X, at: scale(X),
-    "the column of the bias trick holds zeros; expected are ones": (
+    "the column of the bias trick holds zeros instead of ones": (
         lambda scale, X, at: np.insert(scale(X), at, 0, axis=1)
     ),
-    "the ones of the bias trick overwrite a column of pixels; expected is a column more": (
+    "the ones of the bias trick overwrite a column of pixels; insert a column instead": (
         lambda scale, X, at: np.where(np.arange(X.shape[1]) == at, 1, scale(X))
     ),
-    "the ones of the bias trick are a row; expected is a column": (
+    "the ones of the bias trick are a row instead of a column": (
         lambda scale, X, at: np.insert(scale(X), 0 if at == 0 else len(X), 1, axis=0)
     ),
 }
@@ -108,10 +108,12 @@ def preprocessed(scale: Scaling, bias: Callable[[Scaling, Array, int], Array]) -
     """Make the function that preprocesses images with a scaling and a bias trick."""
 
     def results(case: Case) -> tuple[Array, ...]:
-        # Wherever a solution has put a constant column.
-        same = np.ptp(case.returned, axis=0) == 0 if np.ndim(case.returned) == 2 else np.zeros(0)
-        places = {0, case.X.shape[1] - 1, case.X.shape[1], *map(int, np.flatnonzero(same))}
-        return tuple(bias(scale, case.X, at) for at in places if at <= case.X.shape[1])
+        # The ends, and the place of the only constant column, if there is one.
+        places = {0, case.X.shape[1] - 1, case.X.shape[1]}
+        if np.ndim(case.returned) == 2:
+            constant = np.flatnonzero(np.ptp(case.returned, axis=0) == 0).tolist()
+            places |= {*constant} if len(constant) == 1 else set()
+        return tuple(bias(scale, case.X, at) for at in sorted(places))
 
     return results
 
@@ -129,8 +131,9 @@ PREPROCESSING: Mistakes = {
 
 TARGETS: Mistakes = {
     "the targets are exchanged: 1 is the first class, 2": lambda case: 1 - case.right,
-    "these are the digits; expected are 1 and 0": lambda case: 3 - case.right,
-    "a 3 has the target -1; expected is 0": lambda case: 2 * case.right - 1,
+    "these are the digits; expected 1 and 0": lambda case: 3 - case.right,
+    "the targets have shape (N,); expected (N, 1)": lambda case: case.right[:, 0],
+    "a 3 has the target -1; expected 0": lambda case: 2 * case.right - 1,
 }
 
 ONE_HOT: Mistakes = {
@@ -143,14 +146,14 @@ ONE_HOT: Mistakes = {
         np.eye(10, k=1)[case.targets[:, 0]],
     ),
     "rows and columns are exchanged": lambda case: case.right.T,
-    "there is a column only up to the largest label; expected are num_classes": (
+    "there are columns only up to the largest label; expected num_classes": (
         lambda case: case.right[:, : case.targets.max() + 1]
     ),
-    "there is a column too many": lambda case: np.insert(case.right, (0, 10), 0, axis=1)[:, 1:],
-    "Y has shape (N, 1), and so the result has an axis too many: take Y[:, 0]": (
+    "there is one column too many": lambda case: np.insert(case.right, (0, 10), 0, axis=1)[:, 1:],
+    "Y has shape (N, 1), so the result has one axis too many: use Y[:, 0]": (
         lambda case: case.right[:, np.newaxis]
     ),
-    "the label itself stands where a 1 should": lambda case: case.right * case.targets,
+    "the rows contain the label itself instead of 1": lambda case: case.right * case.targets,
     "zeros and ones are exchanged": lambda case: 1 - case.right,
 }
 
@@ -172,17 +175,15 @@ OUTPUTS: Mistakes = {
     "the outputs of the whole batch add up to 1, not those of a sample: sum over axis=1": (
         lambda case: tuple(e / e.sum() for e in exponentials(case))
     ),
-    "each output is a sigmoid; expected is the softmax of each row": lambda case: expit(
-        case.logits
-    ),
+    "each output is a sigmoid; expected the softmax of each row": lambda case: expit(case.logits),
     "the activation function is tanh": lambda case: np.tanh(case.logits),
     "these are logarithms of the outputs": lambda case: np.log(case.outputs),
-    "the outputs are rounded; expected are probabilities": lambda case: np.round(case.outputs),
+    "the outputs are rounded; expected probabilities": lambda case: np.round(case.outputs),
     "the bias is left out": lambda case: case.kind.activation(case.X[:, :-1] @ case.w[:-1]),
-    "the outputs have shape (N,); expected is (N, 1)": lambda case: case.outputs[:, 0],
+    "the outputs have shape (N,); expected (N, 1)": lambda case: case.outputs[:, 0],
 }
 
-SUMMED = "the losses are summed; expected is their mean: divide by the batch size"
+SUMMED = "the losses are summed; expected their mean: divide by the batch size"
 LOSS_OVER_CLASSES = "the mean is over classes, too; divide by the batch size only"
 # Where a target is 0, its logarithm is -∞, or whatever a small number makes of it.
 SMALL = (
@@ -203,6 +204,13 @@ def exchanged_losses(case: Case) -> tuple[float, ...]:
             terms = terms + (1 - outputs) * np.log(1 - targets + small)
         losses.append(-terms.sum(axis=1).mean())
     return tuple(losses)
+
+
+def sample_losses(case: Case) -> tuple[Array, Array]:
+    """Compute the loss of each sample, [N] and [N, 1]."""
+    # Along a new axis, each sample is a batch of its own.
+    losses = case.kind.loss(case.targets[:, np.newaxis], case.outputs[:, np.newaxis])
+    return losses, losses[:, np.newaxis]
 
 
 def mean_per_sample(terms: Array) -> Any:
@@ -229,28 +237,23 @@ LOSS: Mistakes = {
     "half of the loss is missing: y ln ŷ, that of the samples with target 1": (
         lambda case: mean_per_sample(xlogy(1 - case.targets, 1 - case.outputs))
     ),
-    "this is the logistic loss of each output; expected is -Σ y ln ŷ": lambda case: (
+    "this is the logistic loss of each output; expected -Σ y ln ŷ": lambda case: (
         LOGISTIC.loss(case.targets.reshape(-1, 1), case.outputs.reshape(-1, 1)),
         case.kind.K * LOGISTIC.loss(case.targets.reshape(-1, 1), case.outputs.reshape(-1, 1)),
+    ),
+    "1 - y lacks its parentheses: (1 - y) ln(1 - ŷ)": lambda case: mean_per_sample(
+        xlogy(case.targets, case.outputs) + 1 - xlogy(case.targets, 1 - case.outputs)
     ),
     "the sign between the two halves of the loss is wrong": lambda case: mean_per_sample(
         xlogy(case.targets, case.outputs) - xlogy(1 - case.targets, 1 - case.outputs)
     ),
     "the logarithm is missing": lambda case: mean_per_sample(case.targets * case.outputs),
-    "this is the squared error; expected is the cross entropy": lambda case: tuple(
+    "this is the squared error; expected the cross entropy": lambda case: tuple(
         factor * np.sum((case.targets - case.outputs) ** 2) / case.N
         for factor in (1, 1 / 2, 1 / case.kind.K)
     ),
-    "these are the losses of the samples; expected is their mean": lambda case: tuple(
-        losses.reshape(shape)
-        for losses in [
-            np.array([case.kind.loss(*rows) for rows in zip(
-                case.targets[:, np.newaxis], case.outputs[:, np.newaxis], strict=True
-            )])
-        ]
-        for shape in (-1, (-1, 1))
-    ),
-}  # fmt: skip
+    "these are the losses of the samples; expected their mean": sample_losses,
+}
 
 GRADIENT_OVER_CLASSES = "the gradient is divided by the number of classes; divide by N only"
 GRADIENT: Mistakes = {
@@ -267,38 +270,49 @@ GRADIENT: Mistakes = {
     "the gradient is divided by the number of features; divide by N": (
         lambda case: case.right * case.N / len(case.w)
     ),
+    "the gradient is zero: something has overwritten it": times(0),
     "the gradient of the bias is missing": lambda case: np.vstack(
         (case.right[:-1], 0 * case.w[:1])
     ),
     "the targets are not subtracted": lambda case: case.X.T @ case.outputs / case.N,
-    "this is the gradient of the squared error; expected is that of the cross entropy": (
+    "this is the gradient of the squared error; expected that of the cross entropy": (
         lambda case: tuple(
             factor * case.X.T @ ((case.outputs - case.targets) * case.outputs * (1 - case.outputs))
             for factor in (1 / case.N, 2 / case.N)
         )
     ),
     "rows and columns are exchanged": lambda case: case.right.T,
-    "the gradient has shape (785,); expected is (785, 1)": lambda case: case.right[:, 0],
+    "the gradient has shape (785,); expected (785, 1)": lambda case: case.right[:, 0],
 }
 
 ROWS = "an output need not be above 0.5 to be the largest of its row: take the argmax of each row"
-AXIS = "argmax is over samples; expected is that over classes: axis=1"
+AXIS = "argmax is over samples; expected that over classes: axis=1"
 COUNTED = "outputs above 0.5 are counted, whatever the targets are"
 ACCURACY: Mistakes = {
-    "expected is a fraction, not a percentage": times(100),
-    "this is a number of samples; expected is a fraction": lambda case: case.N * case.right,
+    "expected a fraction, not a percentage": times(100),
+    "this is a number of samples; expected a fraction": lambda case: case.N * case.right,
     "this is the fraction of wrong predictions": lambda case: 1 - case.right,
     "argmax over a single column is always 0; the prediction is ŷ >= 0.5": lambda case: (
         np.nan if case.kind.K > 1 else (1.0, np.mean(case.targets == 0))
     ),
-    AXIS: lambda case: tuple(
-        np.sum(case.outputs.argmax(axis=0) == case.targets.argmax(axis=0)) / count
-        for count in (case.kind.K, case.N)
+    AXIS: lambda case: (
+        np.nan
+        if case.kind.K == 1
+        else tuple(
+            np.sum(case.outputs.argmax(axis=0) == case.targets.argmax(axis=0)) / count
+            for count in (case.kind.K, case.N)
+        )
     ),
     ROWS: lambda case: (
         np.mean(np.all((case.outputs > 0.5) == case.targets, axis=1)),
         np.mean((case.outputs > 0.5) == case.targets),
         np.mean(np.round(case.outputs).argmax(axis=1) == case.targets.argmax(axis=1)),
+    ),
+    "outputs, which are probabilities, are compared with targets; predict classes first": (
+        lambda case: (
+            np.mean(case.outputs == case.targets),
+            np.mean(np.all(case.outputs == case.targets, axis=1)),
+        )
     ),
     "only right predictions of a 1 are counted": lambda case: np.mean(
         (case.outputs >= 0.5) * case.targets
@@ -309,7 +323,7 @@ ACCURACY: Mistakes = {
     ),
 }
 
-# Ten ties with target 1 and five with target 0, of a hundred samples.
+# Ten percent of the samples are ties with target 1, and five percent ties with target 0.
 RULE = "ŷ = 0.5 counts as 1: the rule is ŷ >= 0.5; "
 TIES: Mistakes = {
     RULE + "> and np.round make it 0": lambda case: case.right - 0.05,
@@ -333,6 +347,13 @@ PENALTY: Mistakes = {
     "the penalty is divided by the batch size; only the loss is a mean": (
         lambda case: case.right / case.N
     ),
+    "the penalty is divided by the batch size, and half as large as it should be": (
+        lambda case: case.right / case.N / 2
+    ),
+    "the penalty is divided by the number of classes": lambda case: case.right / case.kind.K,
+    "the penalty has w² in the place of w": (
+        lambda case: (LAMBDA * case.w**2, 2 * LAMBDA * case.w**2)
+    ),
     "the penalty has the wrong sign: it is added to the gradient of the loss": times(-1),
     "the penalty leaves out the bias; the course penalises all weights": (
         lambda case: without_row(case.right)
@@ -341,21 +362,19 @@ PENALTY: Mistakes = {
     "the penalty is half as large as it should be, and leaves out the bias": (
         lambda case: without_row(case.right / 2)
     ),
-    "the penalty R(w) itself is added to the gradient; expected is its gradient": lambda case: (
-        tuple(np.full_like(case.w, factor * LAMBDA * np.sum(case.w**2)) for factor in (0.5, 1, 2))
+    "the penalty R(w) itself is added to the gradient; expected its gradient": lambda case: tuple(
+        np.full_like(case.w, factor * LAMBDA * np.sum(case.w**2)) for factor in (0.5, 1, 2)
     ),
     "the weights are summed; each has the gradient of its own square": lambda case: tuple(
         np.full_like(case.w, total) for total in (np.sum(case.right), np.sum(case.right) / 2)
     ),
     "λ is squared": times(LAMBDA),
-    "the penalty is that of Σ |w|; expected is that of Σ w²": (
-        lambda case: LAMBDA * np.sign(case.w)
-    ),
+    "the penalty is that of Σ |w|; expected that of Σ w²": (lambda case: LAMBDA * np.sign(case.w)),
 }
 
 # The right result is -η grad.
 STEP: Mistakes = {
-    "the step has the wrong sign: w - η grad goes downhill": times(-1),
+    "the step has the wrong sign; expected w - η grad": times(-1),
     "the learning rate is missing": lambda case: case.right / case.kind.learning_rate,
     "the sign is wrong, and the learning rate is missing": (
         lambda case: -case.right / case.kind.learning_rate
@@ -365,7 +384,7 @@ STEP: Mistakes = {
     "the gradient, which is a mean, is divided by the batch size again": (
         lambda case: case.right / case.N
     ),
-    "the weights are replaced by the step; expected is w - η grad": (
+    "the weights are replaced by the step; expected w - η grad": (
         lambda case: (case.right - case.w, -case.right - case.w)
     ),
 }
@@ -385,7 +404,7 @@ VALIDATION: Mistakes = {
     "the two accuracies are exchanged": lambda case: case.right[[0, 2, 1]],
     "both accuracies are those of the training images": lambda case: case.right[[0, 1, 1]],
     "both accuracies are those of the validation images": lambda case: case.right[[0, 2, 2]],
-    "the loss comes last; expected is loss, accuracy_train, accuracy_val": (
+    "the loss comes last; expected loss, accuracy_train, accuracy_val": (
         lambda case: (case.right[[1, 2, 0]], case.right[[2, 1, 0]])
     ),
     "accuracy_train is missing": lambda case: case.right[[0, 2]],
@@ -399,11 +418,11 @@ INTERVAL = (
     "validate when step % (batches_per_epoch // 5) is 0, counting from 0, as the starter code"
 )
 INTERVALS: dict[float, str] = {
-    1: "validations come after every step; expected are five in an epoch",
+    1: "validations come after every step; expected five in an epoch",
     2: "step goes up twice a batch, or the steps between validations are halved",
-    5: "validations come every five steps; expected are five in an epoch",
+    5: "validations come every five steps; expected five in an epoch",
     8: "step goes up once in two batches, or the steps between validations are doubled",
-    20: "validations come once an epoch; expected are five",
+    20: "validations come once an epoch; expected five",
 }
 
 
@@ -443,14 +462,14 @@ class Run:
         return ((self.outputs >= 0.5) == self.targets).mean(axis=(1, 2))
 
 
-KEEP = "keep w.copy(), not w, at each best validation loss, and restore it at the end"
+KEEP = "at each best validation loss (not accuracy) keep w.copy(), not w; restore it at the end"
 EDITIONS = "the texts of 2022 and 2023 ask for the best weights: --require-best-weights"
 # Mistakes, and the steps whose weights a solution with this mistake keeps.
 BEST: Mapping[str, Callable[[Run], list[int]]] = {
-    "these have the best validation accuracy; expected is the best loss": lambda run: [
+    "these have the best validation accuracy; expected the best loss": lambda run: [
         run.validated[i] for i in np.flatnonzero(run.accuracies == run.accuracies.max())
     ],
-    "these have the largest validation loss; expected is the smallest": lambda run: [
+    "these have the largest validation loss; expected the smallest": lambda run: [
         run.validated[int(np.argmax(run.losses))],
     ],
     "these are from the step before the best validation": lambda run: [
