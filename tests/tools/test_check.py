@@ -487,12 +487,12 @@ def test_modules_of_a_solution_may_have_the_names_of_ours_and_of_libraries(tmp_p
     assert "`import utils` is meant" in " ".join(results["preprocessing"].text.split())
 
 
-def test_what_a_solution_does_to_numpy_costs_no_other_check(tmp_path):
+def test_what_a_solution_does_to_numpy_and_the_process_costs_no_other_check(tmp_path):
     folder = solution(
         tmp_path / "solution",
         ("task2a", "import numpy as np", "import numpy as np\nfrom numpy.core.numeric import"
          " Infinity\nfrom numpy.lib.function_base import average\nnp.seterr(all='raise')\n"
-         "np.my_own = abs"),
+         "np.my_own = abs\n__import__('os').chdir('/')"),
         ("task2a", "np.mean(losses)", "average(np.minimum(losses, Infinity)) + np.my_own(0)"),
         # Among them what the checks use themselves.
         ("task3a", "e = np.exp(z - z.max(axis=1, keepdims=True))",
@@ -1152,6 +1152,7 @@ TRAINER = ["model", "learning_rate", "X_train", "Y_train"]
         ("model, lr, early_stop_count, x_train, y_train, early_stop=False", "m r 10 x y True"),
         ("model, *, learning_rate, Y_train, X_train, shuffle=False", "m r y x False"),
         ("model, eta, X_train, Y_train", "m r x y"),
+        ("net, **others", "m {'learning_rate': 'r', 'X_train': 'x', 'Y_train': 'y'}"),
     ],
 )
 def test_arguments_are_given_by_name_wherever_a_solution_has_them(parameters, values):

@@ -77,4 +77,6 @@ def call(
         elif is_required:
             unnamed.append(parameter.name)
     values |= zip(unnamed, left.values(), strict=False)
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        values |= {name: left[name] for name in list(left)[len(unnamed) :]}
     return function(**values)

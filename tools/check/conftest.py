@@ -53,20 +53,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def solution(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[None]:
+def solution(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Path]:
     """Run all checks in a copy of the solution."""
     folder = request.config.getoption("solution").resolve()
     if JOURNAL not in os.environ:  # Otherwise it is a copy already.
         folder = copy_solution(folder, tmp_path_factory.mktemp("copy").resolve())
     with pytest.MonkeyPatch.context() as patch:
         prepare_process(folder, patch)
-        yield
+        yield folder
 
 
 @pytest.fixture(autouse=True)
-def numpy_as_it_was(solution: None) -> None:
-    """Undo before each check what a solution has done to NumPy in another one."""
+def undo_side_effects(solution: Path) -> None:
+    """Undo before each check what a solution has done in another one to all of the process."""
     restore_numpy()
+    os.chdir(solution)
 
 
 @pytest.hookimpl(wrapper=True)
