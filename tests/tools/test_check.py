@@ -166,6 +166,11 @@ MISTAKES = {
         "preprocessing": ("task2a", "np.ones((X", "np.zeros((X", "holds zeros instead of ones"),
         "batch_loader": ("utils", "np.random.shuffle", "np.random.RandomState(0).shuffle",
                          "the same order in every epoch"),
+        "early_stopping": ("trainer", "since_best += 1\n                    if loss < best_loss:\n"
+                           "                        best_loss, since_best, best_w = loss, 0,",
+                           "since_best += loss >= best_loss\n                    if loss <"
+                           " best_loss:\n                        best_loss, best_w = loss,",
+                           "an improvement does not reset the count"),
     },
     "eighth": {
         "preprocessing": ("task2a", ONES, "np.insert(X, 5, 1, axis=1)",

@@ -74,7 +74,6 @@ SCALINGS: dict[str, Scaling] = {
     "pixels are scaled to 0…2: subtract 1": lambda X: X / 127.5,
     "pixels are scaled to -1…0; expected -1…1: X / 127.5 - 1": lambda X: X / 255 - 1,
     "pixels are scaled to -0.5…0.5; expected -1…1: X / 127.5 - 1": lambda X: X / 255 - 0.5,
-    "dark pixels become 1 and bright ones -1: the sign is wrong": lambda X: 1 - X / 127.5,
     "pixels are not scaled; expected X / 127.5 - 1": lambda X: X,
     "each image is scaled by its own largest value; expected X / 127.5 - 1 for all": (
         lambda X: 2 * X / X.max(axis=1, keepdims=True) - 1
@@ -149,12 +148,10 @@ ONE_HOT: Mistakes = {
     "there are columns only up to the largest label; expected num_classes": (
         lambda case: case.right[:, : case.targets.max() + 1]
     ),
-    "there is one column too many": lambda case: np.insert(case.right, (0, 10), 0, axis=1)[:, 1:],
     "Y has shape (N, 1), so the result has one axis too many: use Y[:, 0]": (
         lambda case: case.right[:, np.newaxis]
     ),
     "the rows contain the label itself instead of 1": lambda case: case.right * case.targets,
-    "zeros and ones are exchanged": lambda case: 1 - case.right,
 }
 
 
@@ -177,7 +174,6 @@ OUTPUTS: Mistakes = {
     ),
     "each output is a sigmoid; expected the softmax of each row": lambda case: expit(case.logits),
     "the activation function is tanh": lambda case: np.tanh(case.logits),
-    "these are logarithms of the outputs": lambda case: np.log(case.outputs),
     "the outputs are rounded; expected probabilities": lambda case: np.round(case.outputs),
     "the bias is left out": lambda case: case.kind.activation(case.X[:, :-1] @ case.w[:-1]),
     "the outputs have shape (N,); expected (N, 1)": lambda case: case.outputs[:, 0],
@@ -227,7 +223,6 @@ LOSS: Mistakes = {
     "the logarithm is log10; the loss has the natural one, np.log": times(1 / np.log(10)),
     "the logarithm is log2; the loss has the natural one, np.log": times(1 / np.log(2)),
     "the sign is wrong: the loss is minus the mean": times(-1),
-    "the losses are summed, and the sign is wrong": lambda case: -case.N * case.right,
     "the loss is half as large as it should be": times(1 / 2),
     "the loss is twice as large as it should be": times(2),
     EXCHANGED: exchanged_losses,
@@ -247,7 +242,6 @@ LOSS: Mistakes = {
     "the sign between the two halves of the loss is wrong": lambda case: mean_per_sample(
         xlogy(case.targets, case.outputs) - xlogy(1 - case.targets, 1 - case.outputs)
     ),
-    "the logarithm is missing": lambda case: mean_per_sample(case.targets * case.outputs),
     "this is the squared error; expected the cross entropy": lambda case: tuple(
         factor * np.sum((case.targets - case.outputs) ** 2) / case.N
         for factor in (1, 1 / 2, 1 / case.kind.K)
@@ -265,7 +259,6 @@ GRADIENT: Mistakes = {
     "the gradient has the wrong sign, and its 1/N is missing": lambda case: -case.N * case.right,
     "the gradient is twice as large as it should be": times(2),
     "the gradient is half as large as it should be": times(1 / 2),
-    "the gradient is twice as large as it should be, with the wrong sign": times(-2),
     GRADIENT_OVER_CLASSES: lambda case: case.right / case.kind.K,
     "the gradient is divided by the number of features; divide by N": (
         lambda case: case.right * case.N / len(case.w)
@@ -350,7 +343,6 @@ PENALTY: Mistakes = {
     "the penalty is divided by the batch size, and half as large as it should be": (
         lambda case: case.right / case.N / 2
     ),
-    "the penalty is divided by the number of classes": lambda case: case.right / case.kind.K,
     "the penalty has w² in the place of w": (
         lambda case: (LAMBDA * case.w**2, 2 * LAMBDA * case.w**2)
     ),
@@ -461,6 +453,27 @@ class Run:
         """The validation accuracies."""
         return ((self.outputs >= 0.5) == self.targets).mean(axis=(1, 2))
 
+
+def first(condition: Array) -> int:
+    """Find the first index at which a condition is true; -1 if there is none."""
+    return int(np.argmax(condition)) if condition.any() else -1
+
+
+# Rules that stop a run, and the validations, by their index, at which they do.
+STOPS: Mapping[str, Callable[[Array], int]] = {
+    "an improvement does not reset the count of validations without one": lambda losses: (
+        first(np.cumsum(losses[1:] >= np.minimum.accumulate(losses)[:-1]) == 10) + 1
+    ),
+    "each loss is compared with the one before, not with the best one": lambda losses: (
+        first(np.cumsum(losses[1:] >= losses[:-1]) == 10) + 1
+    ),
+    "each loss is compared with the one ten validations before, not with the best one": (
+        lambda losses: first(losses[10:] >= losses[:-10]) + 10
+    ),
+    "it stops at the first loss that is not an improvement": (
+        lambda losses: first(losses[1:] >= losses[:-1]) + 1
+    ),
+}
 
 KEEP = "at each best validation loss (not accuracy) keep w.copy(), not w; restore it at the end"
 EDITIONS = "the texts of 2022 and 2023 ask for the best weights: --require-best-weights"
