@@ -227,7 +227,7 @@ def statuses(results):
 
 
 def run_python(*arguments):
-    # What is set for the outer pytest is no matter of the inner one.
+    # Settings of the outer pytest must not reach the inner one.
     outer = ("PYTEST", "PYTHONDONTWRITEBYTECODE")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(outer)}
     return subprocess.run(
@@ -312,7 +312,7 @@ def test_what_the_course_allows_passes(tmp_path):
          "grad = self.model.backward(X_batch, outputs, Y_batch)"),
         ("task3", "self.learning_rate * self.model.grad", "self.learning_rate * grad"),
     )  # fmt: skip
-    # Nobody needs this one, whose import would fail.
+    # No check needs this module, whose import would fail.
     unneeded = "class Model:\n    def backward(self): pass\nraise ValueError\ndef f(): pass\n"
     (folder / "task4.py").write_text(unneeded)
     before = contents(folder)
@@ -328,7 +328,7 @@ def test_early_stopping_and_best_weights_name_the_steps(found):
 
 
 def test_unfilled_starter_code_is_missing_and_not_failed(tmp_path, monkeypatch):
-    # What somebody has set for their own tests is no matter of these.
+    # A user's settings for their own tests must not reach these.
     monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only")
     folder = solution(
         tmp_path / "solution",
@@ -683,7 +683,7 @@ def test_what_hangs_is_stopped_with_all_that_it_has_started(tmp_path):
         wait_until(lambda: not is_running(f"/proc/{pid.read_text()}/stat"))
 
 
-# Each does to a stranger's machine what none should, with what the test has laid out.
+# Each attempt would harm the machine of whoever runs the check.
 MALICE = """
 import os, pathlib, resource, signal, socket
 here = pathlib.Path({here!r})
@@ -710,7 +710,7 @@ needs_sandbox = pytest.mark.skipif(bool(sandbox.problem()), reason=sandbox.probl
 
 @needs_posix
 @pytest.mark.parametrize("in_sandbox", [pytest.param(True, marks=needs_sandbox), False])
-def test_malice_gets_nowhere_in_the_sandbox_and_anywhere_without(tmp_path, in_sandbox):
+def test_malicious_code_does_no_harm_in_the_sandbox_only(tmp_path, in_sandbox):
     (tmp_path / "secret").write_text("secret")
     tmp_path.chmod(0o777)
     victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
@@ -761,7 +761,7 @@ def test_a_folder_that_forks_without_end_is_stopped_and_the_next_finds_all_it_ne
 
 
 def wait_until(condition):
-    """Wait for what a kill brings about a moment later."""
+    """Wait until a condition holds; a kill takes a moment."""
     end = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < end
@@ -832,7 +832,7 @@ def test_what_cannot_be_called_as_the_course_does_says_where_it_is(tmp_path):
               "softmax_accuracy", "logistic_train_step", "batch_loader"]  # fmt: skip
     results = run_checks(folder, checks, TIMEOUT)
     texts = {check: " ".join(result.text.split()) for check, result in results.items()}
-    # Nobody can tell what this one is meant to be.
+    # No mistake in the table gives this result.
     assert results["preprocessing"].status == "failed"
     assert "hint" not in results.pop("preprocessing").text
     assert {result.status for result in results.values()} == {"error", "passed"}
@@ -1001,7 +1001,7 @@ def test_files_below_are_found_and_that_is_said(three, capsys):
     Path("anna").rename("inner")
     Path("outer", "course").mkdir(parents=True)
     Path("inner").rename("outer/course/anna")
-    # What has the same names and is another assignment is no solution.
+    # Files of another assignment, with the same names, are not a solution.
     Path("outer", "assignment2").mkdir()
     Path("outer/assignment2/task2a.py").write_text("def f(neurons_per_layer): pass\n")
     assert __main__.main(["outer", "--timeout", "7"]) == 0

@@ -48,7 +48,7 @@ def wrong(called: str, returned: str, expected: str, hint: str = "") -> NoReturn
 
 
 def advise(called: str, returned: str, expected: str, hint: str) -> None:
-    """Add an advice to the verdict of the current check."""
+    """Add advice to the verdict of the current check."""
     ADVICE.append(layout(called=called, returned=returned, expected=expected, hint=hint))
 
 

@@ -156,7 +156,7 @@ def has_hidden_layers(code: str) -> bool:
 
 
 def is_2020(folder: Path) -> bool:
-    """Tell whether the files are those of 2020, which has functions in the place of trainers."""
+    """Tell whether the files are those of 2020, which has functions instead of trainers."""
     trains = "\ndef train(" in read(folder / "task2.py")
     return not (folder / "trainer.py").is_file() and (trains or (folder / "task4a.py").is_file())
 

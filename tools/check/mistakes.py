@@ -336,17 +336,15 @@ def without_row(matrix: Array) -> tuple[Array, Array]:
 # The right result is λ times the gradient of R(w). With λ = 1, λ² would be right.
 LAMBDA = 0.3
 PENALTY: Mistakes = {
-    "λ changes nothing in .grad: there is no penalty, or a switch for it is off": times(0),
+    "λ does not change .grad: there is no penalty, or a switch for it is off": times(0),
     "the penalty is divided by the batch size; only the loss is a mean": (
         lambda case: case.right / case.N
     ),
     "the penalty is divided by the batch size, and half as large as it should be": (
         lambda case: case.right / case.N / 2
     ),
-    "the penalty has w² in the place of w": (
-        lambda case: (LAMBDA * case.w**2, 2 * LAMBDA * case.w**2)
-    ),
-    "the penalty has the wrong sign: it is added to the gradient of the loss": times(-1),
+    "the penalty has w² instead of w": (lambda case: (LAMBDA * case.w**2, 2 * LAMBDA * case.w**2)),
+    "the penalty has the wrong sign: it must be added to the gradient of the loss": times(-1),
     "the penalty leaves out the bias; the course penalises all weights": (
         lambda case: without_row(case.right)
     ),
@@ -386,7 +384,7 @@ STEP_LOSS: Mistakes = {
             -case.kind.learning_rate * case.X.T @ (case.outputs - case.targets) / case.N
         )
     ),
-    "the loss is called with outputs in the place of targets": exchanged_losses,
+    "the loss is called with outputs and targets exchanged": exchanged_losses,
     SUMMED: lambda case: case.N * case.right,
     "the sign is wrong": times(-1),
 }
@@ -407,7 +405,7 @@ VALIDATION: Mistakes = {
 
 # Steps between two validations, where four are expected of the 20 in an epoch.
 INTERVAL = (
-    "validate when step % (batches_per_epoch // 5) is 0, counting from 0, as the starter code"
+    "validate when step % (batches_per_epoch // 5) is 0, counting from 0, as in the starter code"
 )
 INTERVALS: dict[float, str] = {
     1: "validations come after every step; expected five in an epoch",
@@ -459,7 +457,7 @@ def first(condition: Array) -> int:
     return int(np.argmax(condition)) if condition.any() else -1
 
 
-# Rules that stop a run, and the validations, by their index, at which they do.
+# Wrong rules for early stopping, and the index of the validation at which each stops a run.
 STOPS: Mapping[str, Callable[[Array], int]] = {
     "an improvement does not reset the count of validations without one": lambda losses: (
         first(np.cumsum(losses[1:] >= np.minimum.accumulate(losses)[:-1]) == 10) + 1

@@ -211,7 +211,7 @@ FINITE = {
 
 
 def test_logistic_accuracy(kind: Kind) -> None:
-    """The accuracy is the fraction of right predictions; of one output, 0.5 counts as 1."""
+    """The accuracy is the fraction of right predictions; with a single output, 0.5 counts as 1."""
     # With 200 samples, a number of samples is not a percentage.
     X, targets, w = kind.predictable_samples(200)
     calculate_accuracy = load(kind.trainers, "calculate_accuracy")
