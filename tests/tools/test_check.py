@@ -496,9 +496,9 @@ def test_what_a_solution_does_to_numpy_and_the_process_costs_no_other_check(tmp_
     folder = solution(
         tmp_path / "solution",
         ("task2a", "import numpy as np", "import numpy as np\nfrom numpy.core.numeric import"
-         " Infinity\nfrom numpy.lib.function_base import average\nnp.seterr(all='raise')\n"
-         "np.my_own = abs\n__import__('os').chdir('/')"),
-        ("task2a", "np.mean(losses)", "average(np.minimum(losses, Infinity)) + np.my_own(0)"),
+         " Infinity\nfrom numpy.lib.function_base import average\n"
+         "from numpy.linalg.linalg import norm\nnp.seterr(all='raise')\nnp.my_own = abs\n__import__('os').chdir('/')"),
+        ("task2a", "np.mean(losses)", "average(np.minimum(losses, Infinity)) + norm([np.my_own(0)])"),
         # Among them what the checks use themselves.
         ("task3a", "e = np.exp(z - z.max(axis=1, keepdims=True))",
          "e = np.exp = np.max = np.abs = np.shape = 2 * z"),
@@ -1062,6 +1062,13 @@ def test_solutions_are_found_deep_below_and_not_in_hidden_folders(tmp_path):
     assert find_solution(tmp_path) == (deep, [f"its files are in {deep.relative_to(tmp_path)}"])
     (deep / "task2.py").write_text("import utils\n\ndef train(): pass\n")
     assert "files of 2020" in find_solution(tmp_path)[1][1]
+    # An old copy far below is not a second solution.
+    near, old = tmp_path / "x" / "assignment1", tmp_path / "x" / "old" / "by" / "year" / "2023"
+    for folder in (near, old):
+        folder.mkdir(parents=True)
+        (folder / "task2a.py").touch()
+    assert find_solution(tmp_path / "x")[0] == near
+    shutil.rmtree(tmp_path / "x")
     # Other assignments are not offered as solutions, even if they are nearer.
     for folder in (tmp_path / "a" / "two", tmp_path / "three"):
         folder.mkdir()

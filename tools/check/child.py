@@ -182,8 +182,9 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             hint = f"this folder has no {package}; `import {name}` is meant"
             return Alias(spec.name, name, place, hint)
         if place and spec.name.startswith("numpy."):
-            hint = "NumPy has removed this module; import the names from numpy itself"
-            return Alias(spec.name, "numpy", place, hint)
+            other = package if package in ("numpy.fft", "numpy.linalg") else "numpy"
+            hint = f"NumPy has removed this module; import the names from {other}"
+            return Alias(spec.name, other, place, hint)
         module = StandIn(spec.name)
         if spec.name == "mnist":
             vars(module).update(load=lambda: load_mnist(), init=lambda: None)

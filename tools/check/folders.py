@@ -12,7 +12,8 @@ from common.errors import InputError
 from tools.check import TASKS
 from tools.check.starter import Function, is_filled
 
-MAX_DEPTH = 6
+# Copies that lie deeper than usual, such as old ones, count only if there is nothing else.
+USUAL_DEPTH, MAX_DEPTH = 3, 6
 EXPORT = "export its code to task2a.py and so on: jupyter nbconvert --to script"
 REMARK_2020 = "these are files of 2020; the checks follow 2021 and later"
 # Functions that use none of their arguments before they are filled in.
@@ -41,7 +42,9 @@ def find_solution(folder: Path) -> tuple[Path, list[str]]:
     places = [folder]
     if not any((folder / f"{task}.py").is_file() for task in TASKS):
         places = [path.parent for path in find_files(folder, "task2a.py")]
-    candidates = outermost([place for place in places if not is_assignment_2(place)])
+    candidates = [place for place in places if not is_assignment_2(place)]
+    near = [place for place in candidates if len(place.relative_to(folder).parts) <= USUAL_DEPTH]
+    candidates = outermost(near or candidates)
     if places and not candidates:
         where = "" if places == [folder] else f", in {listing(places)}"
         raise InputError(

@@ -41,7 +41,8 @@ def replacement(name: str) -> Any:
 
 
 def old_submodules() -> list[ModuleType]:
-    """Import the modules of `numpy.core`, which editors have written into imports."""
+    """Import `numpy.core` and its modules, which editors have written into imports."""
     core = importlib.import_module("numpy.core")
     names = [info.name for info in pkgutil.iter_modules(core.__path__)]
-    return [importlib.import_module(f"numpy.core.{name}") for name in names if name[0] != "_"]
+    public = [f"numpy.core.{name}" for name in names if name[0] != "_"]
+    return [core, *map(importlib.import_module, public)]
