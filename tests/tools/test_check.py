@@ -497,8 +497,10 @@ def test_what_a_solution_does_to_numpy_and_the_process_costs_no_other_check(tmp_
         tmp_path / "solution",
         ("task2a", "import numpy as np", "import numpy as np\nfrom numpy.core.numeric import"
          " Infinity\nfrom numpy.lib.function_base import average\n"
-         "from numpy.linalg.linalg import norm\nnp.seterr(all='raise')\nnp.my_own = abs\n__import__('os').chdir('/')"),
-        ("task2a", "np.mean(losses)", "average(np.minimum(losses, Infinity)) + norm([np.my_own(0)])"),
+         "from numpy.linalg.linalg import norm\nnp.seterr(all='raise')\nnp.my_own = abs\n"
+         "__import__('os').chdir('/')"),
+        ("task2a", "np.mean(losses)",
+         "average(np.minimum(losses, Infinity)) + norm([np.my_own(0)])"),
         # Among them what the checks use themselves.
         ("task3a", "e = np.exp(z - z.max(axis=1, keepdims=True))",
          "e = np.exp = np.max = np.abs = np.shape = 2 * z"),
@@ -1105,12 +1107,12 @@ def test_every_mistake_is_told_from_the_others(table, right):
     if table is mistakes.ONE_HOT:
         targets = np.random.default_rng(0).integers(0, 9, (30, 1))
     expected = np.asarray(right(X, targets, w))
-    inputs = SOFTMAX, X, targets, w
+    case = mistakes.Case(SOFTMAX, X, targets, w, right=expected)
     for hint, compute in table.items():
         with np.errstate(all="ignore"):
-            results = compute(mistakes.Case(*inputs, expected, None))
+            results = compute(case)
         for result in results if isinstance(results, tuple) else (results,):
-            found = find_mistake(np.asarray(result, dtype=float), expected, table, inputs)
+            found = find_mistake(np.asarray(result, dtype=float), expected, table, case)
             # For one model, a mistake of the other may give the right result.
             assert agree(result, expected) or found == hint.format(N=30)
 

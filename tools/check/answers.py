@@ -2,6 +2,7 @@
 
 import contextlib
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -84,7 +85,7 @@ def require(
     returned: Any,
     expected: Any,
     mistakes: Mistakes = NONE,
-    inputs: tuple[Any, ...] = (),
+    case: Case | None = None,
     hint: str = "",
 ) -> None:
     """Fail the check unless a solution returned what is expected.
@@ -97,8 +98,8 @@ def require(
     expected : ndarray, float or sequence of float
     mistakes : mapping of str to callable, optional
         Hints, and functions that compute the results of the mistakes.
-    inputs : tuple, optional
-        Kind, X, targets and w: what a `Case` takes for these mistakes.
+    case : Case, optional
+        What these functions take: the inputs of the check.
     hint : str, optional
         The hint if a check knows the mistake from what a second call returned.
     """
@@ -110,19 +111,16 @@ def require(
         found = found.reshape(())
     if agree(found, right):
         return
-    hint = hint or find_mistake(found, right, mistakes, inputs)
+    hint = hint or (find_mistake(found, right, mistakes, case) if case else "")
     if hint in RIGHT_IN_2020 and is_2020(Path.cwd()):
         advise(called, *compare(found, right), "this is right by the text of 2020 only")
         return
     wrong(called, *compare(found, right), hint)
 
 
-def find_mistake(found: Any, right: Any, mistakes: Mistakes, inputs: tuple[Any, ...]) -> str:
+def find_mistake(found: Any, right: Any, mistakes: Mistakes, case: Case) -> str:
     """Find the mistake that gives the result of a solution; the hint is empty if none does."""
-    if not mistakes:
-        return ""
-    kind, X, targets, w = inputs
-    case = Case(kind, X, targets, w, right, found)
+    case = replace(case, right=right, returned=found)
     with np.errstate(all="ignore"):
         for hint, compute in mistakes.items():
             results = compute(case)

@@ -24,15 +24,15 @@ class Case:
     X, targets, w : ndarray
         Of shape (N, 785), (N, K) and (785, K), as far as the check has them.
     right, returned : object
-        The right result, and that of the solution.
+        The right result, and that of the solution. `answers.find_mistake` fills them in.
     """
 
     kind: Kind
     X: Any
-    targets: Any
-    w: Any
-    right: Any
-    returned: Any
+    targets: Any = None
+    w: Any = None
+    right: Any = None
+    returned: Any = None
 
     @property
     def N(self) -> int:  # noqa: N802

@@ -30,7 +30,7 @@ from tools.check.answers import (
 )
 from tools.check.child import build, load, load_mnist, load_model, locate, require_filled
 from tools.check.folders import read
-from tools.check.mistakes import LAMBDA, Run
+from tools.check.mistakes import LAMBDA, Case, Run
 from tools.check.oracles import LOGISTIC, SOFTMAX, Array, Kind, batch_loader
 
 N = 100
@@ -79,8 +79,8 @@ def test_preprocessing() -> None:
     ends = [np.insert(floats / 127.5 - 1, at, 1, axis=1) for at in (784, 0)]
     right = next((end for end in ends if agree(returned, end)), ends[0])
     hint = "" if agree(pre_process_images(floats.copy()), returned) else OVERFLOW
-    inputs = LOGISTIC, floats, None, None
-    require(called, returned, right, mistakes.PREPROCESSING, inputs, hint)
+    case = Case(LOGISTIC, floats)
+    require(called, returned, right, mistakes.PREPROCESSING, case, hint)
 
 
 def test_binary_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_binary_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
         if not digits or not {*digits} <= {2, 3}:
             wrong(called, "images of other digits, or none", "the images of 2 and 3")
         right = np.array(digits)[:, np.newaxis] == 2
-        require(f"{called}: {name}", Y, right, mistakes.TARGETS, (LOGISTIC, X, right, None))
+        require(f"{called}: {name}", Y, right, mistakes.TARGETS, Case(LOGISTIC, X, right))
 
 
 def marked_digits(images: Array) -> list[int]:
@@ -140,8 +140,8 @@ def test_logistic_outputs(kind: Kind) -> None:
     model.w = w.copy()
     called = f"{kind.models}.{kind.model}().forward(X), X of shape {X.shape}, w of {w.shape}"
     returned = model.forward(X.copy())
-    inputs = kind, X, targets, w
-    require(called, returned, kind.activation(X @ w), mistakes.OUTPUTS, inputs)
+    case = Case(kind, X, targets, w)
+    require(called, returned, kind.activation(X @ w), mistakes.OUTPUTS, case)
 
 
 INTEGERS = "targets are integers, and so is np.zeros_like(targets): it cuts off the decimals"
@@ -158,7 +158,7 @@ def test_logistic_loss(kind: Kind) -> None:
     hint = (
         "" if agree(returned, right) or not agree(loss(1.0 * targets, outputs), right) else INTEGERS
     )
-    require(called, returned, right, mistakes.LOSS, (kind, X, targets, w), hint)
+    require(called, returned, right, mistakes.LOSS, Case(kind, X, targets, w), hint)
 
 
 def gradient(model: Any, X: Array, outputs: Array, targets: Array, w: Array) -> Array:
@@ -175,8 +175,8 @@ def test_logistic_gradient(kind: Kind) -> None:
     X, targets, w = kind.samples(20)
     returned = gradient(load_model(kind, "backward"), X, kind.activation(X @ w), targets, w)
     called = f"{kind.models}.{kind.model}().backward(X, outputs, targets), then .grad"
-    inputs = kind, X, targets, w
-    require(called, returned, kind.gradient(X, targets, w), mistakes.GRADIENT, inputs)
+    case = Case(kind, X, targets, w)
+    require(called, returned, kind.gradient(X, targets, w), mistakes.GRADIENT, case)
 
 
 def test_logistic_large_logits(kind: Kind) -> None:
@@ -220,14 +220,14 @@ def test_logistic_accuracy(kind: Kind) -> None:
     called = f"{kind.trainers}.calculate_accuracy(X, targets, model), {len(X)} samples"
     right = kind.accuracy(X, targets, model)
     returned = calculate_accuracy(X.copy(), targets.copy(), model)
-    require(called, returned, right, mistakes.ACCURACY, (kind, X, targets, w))
+    require(called, returned, right, mistakes.ACCURACY, Case(kind, X, targets, w))
     if kind is LOGISTIC:
         # Ties of both targets, but not as many of each: no wrong rule gives the right fraction.
         X[:30], targets[:20], targets[20:30] = 0, 1, 0
         right = kind.accuracy(X, targets, model)
         called += ", 30 of them with an output of 0.5, 20 of these with target 1"
         returned = calculate_accuracy(X.copy(), targets.copy(), model)
-        require(called, returned, right, mistakes.TIES, (kind, X, targets, w))
+        require(called, returned, right, mistakes.TIES, Case(kind, X, targets, w))
 
 
 def make_trainer(kind: Kind, patch: pytest.MonkeyPatch, w: Array, *data: Array) -> Any:
@@ -267,13 +267,13 @@ def test_logistic_train_step(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> Non
     called = f"{kind.trainers}.{kind.trainer}(…).train_step(X_batch, Y_batch)"
     require_filled(trainer.train_step, called)
     loss = trainer.train_step(X.copy(), Y.copy())
-    inputs = kind, X, Y, w
-    require(f"{called}: the change of model.w", trainer.model.w - w, step, mistakes.STEP, inputs)
+    case = Case(kind, X, Y, w)
+    require(f"{called}: the change of model.w", trainer.model.w - w, step, mistakes.STEP, case)
     if loss is None:
         missing(f"{called} returns no loss")
     # The checks of the losses say whether one may be an array of one element.
     called = f"{called}: the loss before it"
-    require(called, np.squeeze(loss), kind.loss(Y, outputs), mistakes.STEP_LOSS, inputs)
+    require(called, np.squeeze(loss), kind.loss(Y, outputs), mistakes.STEP_LOSS, case)
 
 
 def test_logistic_validation(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +289,7 @@ def test_logistic_validation(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> Non
     called += ": loss, accuracy_train, accuracy_val"
     values = returned if isinstance(returned, tuple | list) else [returned]
     values = [np.squeeze(value) for value in values]
-    require(called, values, [loss, *accuracies], mistakes.VALIDATION, (kind, X, Y, w))
+    require(called, values, [loss, *accuracies], mistakes.VALIDATION, Case(kind, X, Y, w))
 
 
 def test_one_hot() -> None:
@@ -298,8 +298,8 @@ def test_one_hot() -> None:
     models = softmax().models
     called = f"{models}.one_hot_encode(Y, 10), Y of shape {Y.shape}, values 0 to 8"
     returned = require_result(called, load(models, "one_hot_encode")(Y.copy(), 10), given=Y)
-    inputs = SOFTMAX, Y, Y, None
-    require(called, returned, np.eye(10)[Y[:, 0]], mistakes.ONE_HOT, inputs)
+    case = Case(SOFTMAX, Y, targets=Y)
+    require(called, returned, np.eye(10)[Y[:, 0]], mistakes.ONE_HOT, case)
 
 
 # The same for the other model: `kind` goes by the name.
@@ -325,15 +325,14 @@ def test_l2_gradient(request: pytest.FixtureRequest) -> None:
     other = "half" if penalty == "square" else "square"
     (R, right, factor), (other_R, yours, other_factor) = PENALTIES[penalty], PENALTIES[other]
     X, targets, w = SOFTMAX.samples(N)
-    data = X, SOFTMAX.activation(X @ w), targets, w
+    outputs = SOFTMAX.activation(X @ w)
     found: dict[str, Array] = {}
     for module, name in penalty_models():
         model = load(module, name)
         if hasattr(model, "backward") and arguments.takes_lambda(model):
             require_filled(model.backward, f"{module}.{name}.backward")
-            penalised, plain = (
-                gradient(build(model, SOFTMAX, value), *data) for value in (LAMBDA, 0.0)
-            )
+            penalised = gradient(build(model, SOFTMAX, LAMBDA), X, outputs, targets, w)
+            plain = gradient(build(model, SOFTMAX, 0.0), X, outputs, targets, w)
             found[f"{module}.{name}"] = penalised - plain
             if np.any(penalised - plain):
                 break
@@ -343,14 +342,12 @@ def test_l2_gradient(request: pytest.FixtureRequest) -> None:
     if not place.startswith(softmax().models):
         NOTES.append(layout(found=f"the penalty is in {place}"))
     hint = f"the gradient of {R} is {right}; yours has {yours}. That would be right for {other_R}:"
-    other_penalty: mistakes.Mistakes = {
-        f"{hint} --penalty {other}": lambda case: LAMBDA * other_factor * case.w
+    table: mistakes.Mistakes = {
+        f"{hint} --penalty {other}": lambda case: LAMBDA * other_factor * case.w,
+        **mistakes.PENALTY,
     }
     called = f"{place}(λ).backward(…): .grad for λ = {LAMBDA}, minus .grad for λ = 0"
-    expected = LAMBDA * factor * w
-    require(
-        called, returned, expected, {**other_penalty, **mistakes.PENALTY}, (SOFTMAX, X, targets, w)
-    )
+    require(called, returned, LAMBDA * factor * w, table, Case(SOFTMAX, X, targets, w))
 
 
 test_softmax_large_logits = test_logistic_large_logits
