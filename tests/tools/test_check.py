@@ -446,6 +446,8 @@ def test_what_was_taken_away_since_and_what_nothing_needs_is_there(tmp_path):
         ("task3", "import numpy as np", "import numpy as np\nfrom not_there import something"),
     )  # fmt: skip
     (folder / "mnist.py").unlink()
+    # A folder of images is not a module.
+    (folder / "mnist").mkdir()
     results = run_checks(folder, QUICK, TIMEOUT)
     advice = {
         "preprocessing": "np.Inf, in task2a.py, line 4 hint NumPy has removed it",
