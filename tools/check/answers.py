@@ -1,8 +1,8 @@
-"""Compares what a solution returned with what is right, and says what went wrong."""
+"""Compares what a solution returned with the right result, and explains the difference."""
 
 import contextlib
 import textwrap
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,17 +11,24 @@ import pytest
 
 from tools.check import WIDTH
 from tools.check.folders import is_2020
+from tools.check.mistakes import (
+    GRADIENT_OVER_CLASSES,
+    LOSS_OVER_CLASSES,
+    NONE,
+    PREPROCESSING_OF_2020,
+    Case,
+    Mistakes,
+)
+from tools.check.numpy_names import restore_numpy
 
-Hints = Mapping[str, Any]
-NO_HINTS: Hints = {}
-
-# Code in float32 is right, too.
+# Relative to the largest value. Code in float32 is right, too.
 TOLERANCE = 1e-4
-# What the present check has to say though it passes: advice, and other things worth knowing.
+# What the current check has to say although it passes: advice, and other things worth knowing.
 ADVICE: list[str] = []
 NOTES: list[str] = []
 
-ONE_ELEMENT = "since NumPy 2.4 an array of one element is no number: take Y[i, 0] or Y.item()"
+ONE_ELEMENT = "NumPy 2.4 does not convert an array of one element: use Y[i, 0] or Y.item()"
+RIGHT_IN_2020 = {PREPROCESSING_OF_2020, LOSS_OVER_CLASSES, GRADIENT_OVER_CLASSES}
 
 
 def layout(**parts: str) -> str:
@@ -31,7 +38,7 @@ def layout(**parts: str) -> str:
 
 
 def missing(why: str) -> NoReturn:
-    """End a check: what it would check is not there."""
+    """End a check whose subject is missing."""
     pytest.skip(why)
 
 
@@ -42,24 +49,26 @@ def wrong(called: str, returned: str, expected: str, hint: str = "") -> NoReturn
 
 
 def advise(called: str, returned: str, expected: str, hint: str) -> None:
-    """Say what is worth knowing though no text of the course asks for it."""
+    """Add advice to the verdict of the current check."""
     ADVICE.append(layout(called=called, returned=returned, expected=expected, hint=hint))
 
 
-def numbers(called: str, returned: Any) -> Any:
-    """Give what was returned as an array of floats, None as NaN; fails if it is something else."""
+def as_floats(called: str, returned: Any) -> Any:
+    """Convert what was returned to an array of floats, or fail the check; None becomes NaN."""
+    restore_numpy()
     with contextlib.suppress(TypeError, ValueError):
         if np.asarray(returned).dtype.kind in "biufO":
             return np.asarray(returned).astype(float)
     wrong(called, f"{type(returned).__name__} {returned!r:.60}", "numbers")
 
 
-def filled(called: str, returned: Any, given: Any = None) -> Any:
-    """Give what was returned; missing if it is None, 0 or what was given, as in starter code."""
-    numbers(called, returned)
-    if returned is None or not np.any(returned) or np.array_equal(returned, given):
-        found = "None" if returned is None else "what it was given" if np.any(returned) else "0"
-        missing(f"{called} gives {found}, as the starter code does")
+def require_result(called: str, returned: Any, given: Any = None) -> Any:
+    """Return what was returned; the check is missing if that is None or what was given."""
+    as_floats(called, returned)
+    if returned is None:
+        missing(f"{called} returns None")
+    if np.array_equal(returned, given):
+        missing(f"{called} returns its argument unchanged, as the starter code does")
     return returned
 
 
@@ -67,14 +76,19 @@ def agree(returned: Any, expected: Any) -> bool:
     """Tell whether two arrays or numbers are the same up to rounding in float32."""
     if np.shape(returned) != np.shape(expected) or np.asarray(returned).dtype.kind not in "biuf":
         return False
-    scale = np.max(np.abs(expected), initial=0)
-    return np.allclose(returned, expected, rtol=0, atol=TOLERANCE * scale)
+    scale = np.max(np.abs(expected), initial=0, where=np.isfinite(expected))
+    return np.allclose(returned, expected, rtol=0, atol=TOLERANCE * scale, equal_nan=True)
 
 
 def require(
-    called: str, returned: Any, expected: Any, mistakes: Hints = NO_HINTS, of_2020: Any = np.nan
+    called: str,
+    returned: Any,
+    expected: Any,
+    mistakes: Mistakes = NONE,
+    case: Case | None = None,
+    hint: str = "",
 ) -> None:
-    """Fail unless a solution returned what is expected.
+    """Fail the check unless a solution returned what is expected.
 
     Parameters
     ----------
@@ -82,30 +96,44 @@ def require(
         What was called, in words.
     returned : object
     expected : ndarray, float or sequence of float
-    mistakes : mapping of str to ndarray or float
-        Hints, and what those return whom they help.
-    of_2020 : ndarray or float, optional
-        What the text of 2020 asks for; worth an advice only.
+    mistakes : mapping of str to callable, optional
+        Hints, and functions that compute the results of the mistakes.
+    case : Case, optional
+        What these functions take: the inputs of the check.
+    hint : str, optional
+        The hint if a check knows the mistake from what a second call returned.
     """
-    found, right = numbers(called, returned), np.asarray(expected, dtype=float)
+    if returned is None:
+        missing(f"{called} returns None")
+    found, right = as_floats(called, returned), np.asarray(expected, dtype=float)
     if right.ndim == 0 and found.ndim and found.size == 1:
-        advise(called, shown(found), shown(right), f"a float is expected; {ONE_ELEMENT}")
+        advise(called, describe(found), describe(right), f"expected a float; {ONE_ELEMENT}")
         found = found.reshape(())
     if agree(found, right):
         return
-    if is_2020(Path.cwd()) and agree(found, of_2020):
-        advise(called, *compared(found, right), "that is right by the text of 2020 only")
+    hint = hint or (find_mistake(found, right, mistakes, case) if case else "")
+    if hint in RIGHT_IN_2020 and is_2020(Path.cwd()):
+        advise(called, *compare(found, right), "this is right by the text of 2020 only")
         return
-    hints = [hint for hint, mistake in mistakes.items() if agree(found, mistake)]
-    if not hints:
-        filled(called, returned)
-    wrong(called, *compared(found, right), *hints[:1])
+    wrong(called, *compare(found, right), hint)
 
 
-def compared(found: Any, right: Any) -> tuple[str, str]:
-    """Describe two arrays, or numbers; of large ones the place where they differ most."""
+def find_mistake(found: Any, right: Any, mistakes: Mistakes, case: Case) -> str:
+    """Find the mistake that gives the result of a solution; the hint is empty if none does."""
+    case = replace(case, right=right, returned=found)
+    with np.errstate(all="ignore"):
+        for hint, compute in mistakes.items():
+            results = compute(case)
+            alternatives = results if isinstance(results, tuple) else (results,)
+            if any(agree(found, result) for result in alternatives):
+                return hint.format(N=case.N)
+    return ""
+
+
+def compare(found: Any, right: Any) -> tuple[str, str]:
+    """Describe two arrays or numbers; for large arrays, the place where they differ most."""
     if found.shape != right.shape or right.size <= 3:
-        return shown(found), shown(right)
+        return describe(found), describe(right)
     difference = np.nan_to_num(np.abs(found - right), nan=np.inf)
     place = np.unravel_index(np.argmax(difference), right.shape)
     off = np.count_nonzero(difference > TOLERANCE * np.max(np.abs(right)))
@@ -114,7 +142,7 @@ def compared(found: Any, right: Any) -> tuple[str, str]:
     return description, f"{right[place]:.6g} {at}"
 
 
-def shown(array: Any) -> str:
+def describe(array: Any) -> str:
     """Describe an array, or a number."""
     values = ", ".join(f"{value:.7g}" for value in np.ravel(array)[:3])
     if array.ndim == 0:

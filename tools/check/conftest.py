@@ -1,4 +1,4 @@
-"""The plugin for pytest: the option --solution, its folder, and the words for what happened."""
+"""The plugin for pytest: the option --solution, the copy of its folder, and the verdicts."""
 
 import contextlib
 import json
@@ -14,19 +14,19 @@ import pytest
 
 from tools.check import COURSE_MODULES, FULL, JOURNAL, PENALTIES
 from tools.check.answers import ADVICE, NOTES, ONE_ELEMENT, layout
-from tools.check.child import move_in
+from tools.check.child import prepare_process
 from tools.check.folders import copy_solution
+from tools.check.numpy_names import restore_numpy
 
-# pytest looks for a conftest.py in the solution, too; nothing is to be left beside it.
+# pytest also looks for a conftest.py in the solution, and must not leave anything beside it.
 if "--solution" in sys.argv:
     sys.dont_write_bytecode = True
 
-
-# By a part of the message.
+# Hints, by a part of the message of an exception.
 HINTS = {
     "only 0-dimensional arrays": ONE_ELEMENT,
     "with a sequence": ONE_ELEMENT,
-    "Cannot cast ufunc": "targets are integers, which -= cannot make floats: targets - outputs",
+    "Cannot cast ufunc": "-= cannot make floats of targets, which are integers: targets - outputs",
 }
 
 
@@ -34,35 +34,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("check", "checks of a solution")
     group.addoption("--solution", metavar="DIR", type=Path, help="folder with the course's files")
-    group.addoption("--full", action="store_true", help="train, too, for early stopping")
+    group.addoption("--full", action="store_true", help="also check what takes a whole training")
     group.addoption("--strict-advice", action="store_true", help="let advice be a failure")
+    group.addoption(
+        "--require-best-weights", action="store_true", help="fail what does not keep them"
+    )
     group.addoption("--penalty", choices=[*PENALTIES], default="square", help="what R(w) is")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Undo, for somebody else's code, what this project wants for its own tests."""
+    """Undo for a solution what this project sets for its own tests."""
     solution = config.getoption("solution")
     if solution is None or not solution.is_dir():
         raise pytest.UsageError(f"--solution is {solution or 'not given'}; expected --solution DIR")
     config.addinivalue_line("filterwarnings", "ignore")
     if not config.getoption("full"):
-        config.option.deselect = [f"check/test_solution.py::test_{check}" for check in FULL]
+        config.option.deselect = [f"tools/check/test_solution.py::test_{check}" for check in FULL]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def solution(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[None]:
+def solution(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Path]:
     """Run all checks in a copy of the solution."""
     folder = request.config.getoption("solution").resolve()
     if JOURNAL not in os.environ:  # Otherwise it is a copy already.
         folder = copy_solution(folder, tmp_path_factory.mktemp("copy").resolve())
     with pytest.MonkeyPatch.context() as patch:
-        move_in(folder, patch)
-        yield
+        prepare_process(folder, patch)
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def undo_side_effects(solution: Path) -> None:
+    """Undo before each check what a solution has done in another one to all of the process."""
+    restore_numpy()
+    os.chdir(solution)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[Any]:
-    """Let pytest, and the journal at once, say what a check has found."""
+    """Turn the outcome of a check into a verdict, for pytest and, at once, for the journal."""
     report: Any = yield
     if call.excinfo or call.when == "call":
         status, text = verdict(call.excinfo.value if call.excinfo else None)
@@ -83,7 +93,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
 
 
 def verdict(error: BaseException | None) -> tuple[str, str]:
-    """Give the word for what a check has raised, and why."""
+    """Return the word for what a check has raised, and the reason."""
     if error is None:
         return "advice" if ADVICE else "passed", ""
     if isinstance(error, pytest.fail.Exception):
@@ -93,7 +103,7 @@ def verdict(error: BaseException | None) -> tuple[str, str]:
     if isinstance(error, NotImplementedError):
         return "missing", f"{place_of(error)} raises {error!r}, as the starter code does"
     if isinstance(error, ModuleNotFoundError) and error.name in COURSE_MODULES:
-        return "missing", f"{error.name}.py is not there, and {place_of(error)} uses it"
+        return "missing", f"{error.name}.py is missing, and {place_of(error)} uses it"
     if "'NoneType' object cannot be interpreted as an integer" in str(error):
         return "missing", f"{place_of(error)} has a size of None, as the starter code does"
     raised = traceback.format_exception_only(error)[-1]
@@ -102,25 +112,25 @@ def verdict(error: BaseException | None) -> tuple[str, str]:
 
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, str] | None:
-    """Let pytest show and count advice as such."""
+    """Let pytest count advice separately."""
     return ("advice", "a", "ADVICE") if getattr(report, "status", "") == "advice" else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what the advice is."""
+    """Print the advice."""
     for report in terminalreporter.stats.get("advice", []):
         terminalreporter.section(f"advice: {report.head_line}", "_")
         terminalreporter.line(report.text)
 
 
 def place_of(error: BaseException) -> str:
-    """Name the last line of the solution that an exception has come through."""
+    """Name the innermost line of the solution in the traceback of an exception."""
     if isinstance(error, SyntaxError):
         return f"{Path(error.filename or '').name}, line {error.lineno}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if (file := Path(frame.filename)).is_relative_to(Path.cwd()):
             return f"{file.name}, line {frame.lineno}, in {frame.name}"
-    # A function that could not even be called is the place itself.
+    # Where a function could not even be called, name the function.
     called = str(error).partition("()")[0]
     for module in COURSE_MODULES:
         with contextlib.suppress(KeyError, AttributeError):

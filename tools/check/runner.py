@@ -19,18 +19,18 @@ from tools.check.folders import copy_solution
 
 # In the order of the tasks.
 CHECKS = [name.removeprefix("test_") for name in vars(test_solution) if name.startswith("test_")]
-# What a process may write down before it is no longer read.
-MOST_TEXT = 1 << 20
-# What can be said of a check, and its mark in a table.
+# How much of a journal is read, in characters.
+MAX_JOURNAL = 1 << 20
+# The verdicts on a check, and their letters in a table.
 MARKS = {"passed": ".", "advice": "a", "failed": "F", "missing": "-", "error": "E", "timeout": "T"}
-# Of memory, and of each file, where the system can limit them.
+# Limits of memory and of the size of a file, where the system has them.
 LIMITS = ["prlimit", f"--data={4 << 30}", f"--fsize={1 << 30}"] if shutil.which("prlimit") else []
-# More checks after so many timeouts would only wait longer.
-MOST_TIMEOUTS = 2
+# After so many timeouts, the checks that are left would probably run into another one.
+MAX_TIMEOUTS = 2
 
 
 class Result(NamedTuple):
-    """What a check has found: status and, unless it is passed, lines that say why."""
+    """The verdict on a check and, unless it has passed, lines that say why."""
 
     status: str
     text: str = ""
@@ -41,8 +41,8 @@ def run_checks(
 ) -> dict[str, Result]:
     """Run checks on the solution in a folder, whatever its code does.
 
-    After a crash or a timeout, the checks that had not had their turn run in a new process; after
-    the second timeout they do not.
+    After a crash or a timeout, the checks that have not run yet run in a new process; after the
+    second timeout they do not.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def run_checks(
         results |= found
         waiting = [check for check in waiting if check not in found]
         timeouts += end.status == "timeout"
-        stopped = waiting if timeouts == MOST_TIMEOUTS else waiting[:1]
+        stopped = waiting if timeouts == MAX_TIMEOUTS else waiting[:1]
         results |= dict.fromkeys(stopped, end)
     return {check: results[check] for check in checks}
 
@@ -79,14 +79,14 @@ def run_process(
     Returns
     -------
     results : dict of check to Result
-        Of the checks that have ended.
+        Those of the checks that have ended.
     end : Result
-        Of the one that has not, if there is one.
+        That of the check that was running when the process ended, if there was one.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         own = Path(temporary).resolve()
         copy = copy_solution(folder, own / "copy")
-        # Without its list of fonts Matplotlib would make one each time.
+        # Without its list of fonts, Matplotlib would make one each time.
         left_out = shutil.ignore_patterns("*-lock", "tex.cache")
         shutil.copytree(matplotlib.get_cachedir(), own / "matplotlib", ignore=left_out)
         journal = own / "journal"
@@ -95,30 +95,30 @@ def run_process(
         command = [*LIMITS, sys.executable, "-m", "pytest", *tests]
         command += ["--full", f"--solution={copy}", *options]
         command += ["--override-ini=addopts=", "--capture=no", "-p", "no:cacheprovider"]
-        # No check has an assert, and a sandbox could not store what rewriting them gives.
+        # No check has an assert, and a sandbox could not store the rewritten modules.
         command += ["--assert=plain"]
         if in_sandbox:
-            sandbox.hand_over(own)
+            sandbox.change_owner(own)
             command = [*sandbox.bwrap(own), *command]
         environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
         environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", JOURNAL: str(journal)}
         environment |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(own))
         # Its matrices are small: a second thread would mostly wait, and use a core for that.
         environment |= {"OPENBLAS_NUM_THREADS": "1", "MPLCONFIGDIR": str(own / "matplotlib")}
-        # However much it prints, nobody has to hold it.
+        # What it prints is discarded: it can be of any size.
         streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        # Opened before the process could put something else in its place.
+        # It is opened before the process can put another file in its place.
         with journal.open(encoding="utf-8", errors="replace") as file:
             process = subprocess.Popen(
                 command, cwd=own, env=environment, start_new_session=True, **streams
             )
             try:
-                end = Result("error", described(process.wait(timeout)))
+                end = Result("error", describe_exit(process.wait(timeout)))
             except subprocess.TimeoutExpired:
-                end = Result("timeout", f"not done after {timeout:g} s")
+                end = Result("timeout", f"not finished after {timeout:g} s")
             finally:
                 stop(process)
-            return read_results(file.read(MOST_TEXT), checks), end
+            return read_results(file.read(MAX_JOURNAL), checks), end
 
 
 def read_results(text: str, checks: Sequence[str]) -> dict[str, Result]:
@@ -128,14 +128,14 @@ def read_results(text: str, checks: Sequence[str]) -> dict[str, Result]:
         with contextlib.suppress(ValueError, TypeError, RecursionError):
             check, status, why = json.loads(line)
             if check in checks and status in MARKS:
-                # A terminal obeys some of what is not printable.
+                # Some unprintable characters are commands to a terminal.
                 characters = (c if c.isprintable() or c == "\n" else "?" for c in str(why))
                 results[check] = Result(status, "".join(characters))
     return results
 
 
 def stop(process: subprocess.Popen) -> None:
-    """End a process and all that it has started."""
+    """Kill a process and all processes that it has started."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -143,9 +143,9 @@ def stop(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def described(code: int) -> str:
+def describe_exit(code: int) -> str:
     """Describe the exit code of a process that has ended too early."""
-    number = -code if code < 0 else code - 128  # What bubblewrap makes of a signal.
+    number = -code if code < 0 else code - 128  # This is how bubblewrap reports a signal.
     if number in {*signal.Signals}:
         return f"its code crashed the process ({signal.Signals(number).name})"
     return f"its code ended the process with exit code {code}"

@@ -1,8 +1,9 @@
-"""The checks. Each has inputs of its own, which are right, so that a mistake fails one of them.
+"""The checks. Each has its own inputs, which are right, so that a mistake fails only one of them.
 
-Run with ``python -m pytest tools/check --solution DIR`` or, for several folders, ``python -m tools.check``.
+Run with ``python -m pytest tools/check --solution DIR`` or ``python -m tools.check DIR ...``.
 """
 
+import contextlib
 import functools
 import inspect
 import re
@@ -15,11 +16,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.gradient_check import explain
-from tools.check import PENALTIES
-from tools.check.answers import NOTES, advise, agree, filled, layout, missing, require, shown, wrong
-from tools.check.child import build, load, load_mnist, locate, switched_on, takes_lambda
-from tools.check.folders import source
+from tools.check import PENALTIES, arguments, child, mistakes
+from tools.check.answers import (
+    NOTES,
+    advise,
+    agree,
+    describe,
+    layout,
+    missing,
+    require,
+    require_result,
+    wrong,
+)
+from tools.check.child import build, load, load_mnist, load_model, locate, require_filled
+from tools.check.folders import read
+from tools.check.mistakes import LAMBDA, Case, Run
 from tools.check.oracles import LOGISTIC, SOFTMAX, Array, Kind, batch_loader
 
 N = 100
@@ -27,75 +38,113 @@ BATCH = 128
 DATA = ("X_train", "Y_train", "X_val", "Y_val")
 # The run of task 2 stops at step 1038, in epoch 33; with a patience of 20, in epoch 47.
 EPOCHS, STOP_STEP, PATIENCE = 50, 1038, 10
+# For parameters that a solution, or the edition of 2020, has beside the usual ones.
+GUESSES = {
+    "l2_reg_lambda": 0.0,
+    "patience": PATIENCE,
+    "early_stopping": True,
+    "num_epochs": EPOCHS,
+    "seed": 0,
+    "quiet": False,
+    "fraction": 0.1,
+}
 
 
 def softmax() -> Kind:
-    """Give the softmax model, with the modules in which a solution has it."""
+    """Return the softmax model, with the modules in which a solution has it."""
     return replace(SOFTMAX, models=locate("task3a"), trainers=locate("task3"))
 
 
 @pytest.fixture
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """Give the model that a check has in its name; a check of both has two names."""
+    """Return the model that a check has in its name. A check for both models has two names."""
     return softmax() if "softmax" in request.node.name else LOGISTIC
 
 
 OVERFLOW = "pixels are uint8, in which 2 * 200 is 144; convert first: X.astype(float)"
-PER_IMAGE = "each image is scaled by its own largest value; expected is X / 127.5 - 1 for all"
 
 
 def test_preprocessing() -> None:
-    """Pixels, uint8 as in the data set, become -1…1, and a column of ones is there."""
+    """Pixels, uint8 as in the data set, become -1…1, and there is a column of ones."""
     rng = np.random.default_rng(0)
-    # Most images are not as dark as a pixel can be, nor as bright.
+    # In most images no pixel is as dark as possible, and none as bright.
     pixels = rng.integers(rng.integers(0, 100, (N, 1)), rng.integers(150, 257, (N, 1)), (N, 784))
     pixels[0, :2] = 0, 255
     pixels = pixels.astype(np.uint8)
     floats = pixels.astype(float)
-    scaled = floats / 127.5 - 1
     pre_process_images = load("task2a", "pre_process_images")
     called = f"task2a.pre_process_images(X), X uint8 of shape {pixels.shape}"
-    returned = filled(called, pre_process_images(pixels.copy()), given=pixels)
+    returned = require_result(called, pre_process_images(pixels.copy()), given=pixels)
     # The course leaves open at which end the ones are.
-    bias = 0 if np.ptp(np.asarray(returned)[:, 0]) == 0 else 784
-
-    def with_bias(images: Array, value: float = 1) -> Array:
-        return np.insert(images, bias, value, axis=1)
-
-    mistakes = {
-        "pixels are divided by 128, not by 127.5": with_bias(floats / 128 - 1),
-        "the ones of the bias trick become -0.992: scale first": with_bias(scaled, 1 / 127.5 - 1),
-        "the column of ones of the bias trick is not there": scaled,
-    }
-    brightest = (returned[:, 1:] if bias == 0 else returned[:, :784]).max(axis=1)
-    if agree(brightest, np.full(N, brightest[0])):
-        mistakes[PER_IMAGE] = returned
-    if agree(pre_process_images(floats), with_bias(scaled)):
-        mistakes = {OVERFLOW: returned}
-    require(called, returned, with_bias(scaled), mistakes, of_2020=with_bias(floats / 255))
+    ends = [np.insert(floats / 127.5 - 1, at, 1, axis=1) for at in (784, 0)]
+    right = next((end for end in ends if agree(returned, end)), ends[0])
+    hint = "" if agree(pre_process_images(floats.copy()), returned) else OVERFLOW
+    case = Case(LOGISTIC, floats)
+    require(called, returned, right, mistakes.PREPROCESSING, case, hint)
 
 
-AXIS = "the outputs of a class add up to 1, not those of a sample: the sum is over axis=1, not 0"
+def test_binary_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the digits 2 and 3, the images of a 2 have the target 1, and the others 0."""
+    called = "utils.load_binary_dataset(2, 3)"
+    load_binary_dataset = load("utils", "load_binary_dataset")
+    monkeypatch.setattr(child, "load_mnist", child.make_marked_images)
+    data = arguments.call(load_binary_dataset, {"class1": 2, "class2": 3}, GUESSES)
+    for name, X, Y in zip(("Y_train", "Y_val", "Y_test"), data[::2], data[1::2], strict=False):
+        digits = marked_digits(X) or real_digits(X)
+        if not digits or not {*digits} <= {2, 3}:
+            wrong(called, "images of other digits, or none", "the images of 2 and 3")
+        right = np.array(digits)[:, np.newaxis] == 2
+        require(f"{called}: {name}", Y, right, mistakes.TARGETS, Case(LOGISTIC, X, right))
+
+
+def marked_digits(images: Array) -> list[int]:
+    """Tell the digits of marked images; empty if they are other images."""
+    marks = np.flatnonzero(np.ptp(images, axis=0)).tolist()
+    # Some solutions have already added the bias to the images, in front of them.
+    if marks not in ([20, 30], [21, 31]):
+        return []
+    return np.where(images[:, marks[0]] > images[:, marks[1]], 2, 3).tolist()
+
+
+def real_digits(images: Array) -> list[int]:
+    """Tell the digits of images that a loader of the solution's own has loaded; 0 if unknown."""
+    X_train, Y_train, X_test, Y_test = load_mnist()
+    known = dict(zip(outlines(X_train), Y_train, strict=True))
+    known |= dict(zip(outlines(X_test), Y_test, strict=True))
+    return [int(known.get(outline, 0)) for outline in outlines(images)]
+
+
+def outlines(images: Array) -> list[bytes]:
+    """Find which pixels are not background, however the images are scaled."""
+    pixels = images
+    if images.shape[1] == 785:
+        # The corners of all images are background, unlike the ones of the bias trick.
+        pixels = images[:, 1:] if images[0, 0] > images[0, -1] else images[:, :-1]
+    return [row.tobytes() for row in pixels > pixels.min(axis=1, keepdims=True)]
+
+
+def test_logistic_initial_w(kind: Kind) -> None:
+    """The weights of a new model are zero."""
+    w = load_model(kind).w
+    called = f"a new {kind.models}.{kind.model}: .w"
+    if w is None:
+        missing(f"{called} is None, as in the starter code")
+    hint = "the course starts at zero: np.zeros" if np.any(w) else ""
+    require(called, w, np.zeros((785, kind.K)), hint=hint)
 
 
 def test_logistic_outputs(kind: Kind) -> None:
-    """The model's ``forward`` gives the activation of X w."""
-    X, _, w = kind.samples(N)
-    model = build(load(kind.models, kind.model))
+    """The model's ``forward`` applies the activation function to X w."""
+    X, targets, w = kind.samples(N)
+    model = load_model(kind, "forward")
     model.w = w.copy()
     called = f"{kind.models}.{kind.model}().forward(X), X of shape {X.shape}, w of {w.shape}"
     returned = model.forward(X.copy())
-    adds_up = np.ndim(returned) == 2 and agree(np.sum(returned, axis=0), np.ones(kind.K))
-    require(called, returned, kind.activation(X @ w), {AXIS: returned} if adds_up else {})
+    case = Case(kind, X, targets, w)
+    require(called, returned, kind.activation(X @ w), mistakes.OUTPUTS, case)
 
 
-# Hints, and how many times the right loss a loss is then.
-LOSSES = {
-    "the losses are summed; expected is their mean: divide by the batch size": N,
-    "the mean is over classes, too; divide by the batch size only": 1 / 10,
-    "the mean is over classes, and samples are summed: sum over axis 1, mean over axis 0": N / 10,
-}
-INTEGERS = "targets are integers, and so is np.zeros_like(targets): it cuts off what it is given"
+INTEGERS = "targets are integers, and so is np.zeros_like(targets): it cuts off the decimals"
 
 
 def test_logistic_loss(kind: Kind) -> None:
@@ -106,54 +155,141 @@ def test_logistic_loss(kind: Kind) -> None:
     called = f"{kind.models}.cross_entropy_loss(targets, outputs), both of shape {outputs.shape}"
     loss = load(kind.models, "cross_entropy_loss")
     returned = loss(targets.copy(), outputs.copy())
-    mistakes = {hint: factor * right for hint, factor in LOSSES.items()}
-    if agree(loss(1.0 * targets, outputs.copy()), right):
-        mistakes = {INTEGERS: returned}
-    require(called, returned, right, mistakes, of_2020=right / kind.K)
+    hint = (
+        "" if agree(returned, right) or not agree(loss(1.0 * targets, outputs), right) else INTEGERS
+    )
+    require(called, returned, right, mistakes.LOSS, Case(kind, X, targets, w), hint)
 
 
 def gradient(model: Any, X: Array, outputs: Array, targets: Array, w: Array) -> Array:
-    """Call `backward` and get `grad`; missing where it is None or zero, as in the starter code."""
+    """Call ``backward`` and return `grad`; the check ends as missing if that is None."""
     model.w = w.copy()
     model.backward(X.copy(), outputs.copy(), targets.copy())
-    return np.array(filled(f"{type(model).__name__}.backward: .grad", model.grad))
+    if model.grad is None:
+        missing(f"{type(model).__name__}.backward does not set .grad")
+    return np.array(model.grad)
 
 
 def test_logistic_gradient(kind: Kind) -> None:
     """The gradient without a penalty agrees with central differences."""
     X, targets, w = kind.samples(20)
-    model = build(load(kind.models, kind.model))
-    returned = gradient(model, X, kind.activation(X @ w), targets, w)
-    right = kind.gradient(X, targets, w)
-    mistakes = {}
-    if returned.shape == w.shape and np.isfinite(returned).all():
-        mistakes[explain(returned, right, w, 0.0, len(X))] = returned
+    returned = gradient(load_model(kind, "backward"), X, kind.activation(X @ w), targets, w)
     called = f"{kind.models}.{kind.model}().backward(X, outputs, targets), then .grad"
-    require(called, returned, right, mistakes, of_2020=right / kind.K)
+    case = Case(kind, X, targets, w)
+    require(called, returned, kind.gradient(X, targets, w), mistakes.GRADIENT, case)
+
+
+def test_logistic_large_logits(kind: Kind) -> None:
+    """Logits of thousands make neither outputs nor losses NaN. No edition asks for that."""
+    X, _, w = kind.samples(N)
+    X[:, 0] = np.where(X[:, 0] > 0, 1, -1)
+    w[0] = 1000 * np.arange(1, kind.K + 1)
+    model = load_model(kind, "forward")
+    model.w = w
+    loss = load(kind.models, "cross_entropy_loss")
+    outputs = kind.activation(X @ w)
+    targets = outputs.round()
+    outputs[0] = 0.5  # All others are certain, and right.
+    found = {
+        "outputs": require_result("forward(X)", model.forward(X)),
+        "a loss": require_result("cross_entropy_loss(targets, outputs)", loss(targets, outputs)),
+    }
+    arrays = {name: np.asarray(values, dtype=float) for name, values in found.items()}
+    bad = {name: a[~np.isfinite(a)] for name, a in arrays.items() if not np.isfinite(a).all()}
+    if bad:
+        returned = " and ".join(f"{name} of {describe(values[0])}" for name, values in bad.items())
+        called = f"{kind.models}: logits of ±{1000 * kind.K}, and outputs of exactly 0 and 1"
+        advise(called, returned, "", "; ".join(FINITE[kind.K][name] for name in bad))
+
+
+CLIP = "clip outputs in the loss: np.clip(outputs, 1e-15, 1 - 1e-15)"
+# By the number of outputs.
+FINITE = {
+    1: {"outputs": "compute 1 / (1 + exp(-z))", "a loss": CLIP},
+    10: {"outputs": "subtract the largest logit of each row before exp", "a loss": CLIP},
+}
 
 
 def test_logistic_accuracy(kind: Kind) -> None:
-    """The accuracy is the fraction that is right; of one output, 0.5 counts as 1."""
-    X, targets, w = kind.samples(N)
+    """The accuracy is the fraction of right predictions; with a single output, 0.5 counts as 1."""
+    # With 200 samples, a number of samples is not a percentage.
+    X, targets, w = kind.predictable_samples(200)
     calculate_accuracy = load(kind.trainers, "calculate_accuracy")
-    model = build(kind.right_model(load(kind.models, kind.model)))
+    model = build(kind.right_model(load(kind.models, kind.model)), kind)
     model.w = w
-    called = f"{kind.trainers}.calculate_accuracy(X, targets, model), {N} samples"
+    called = f"{kind.trainers}.calculate_accuracy(X, targets, model), {len(X)} samples"
     right = kind.accuracy(X, targets, model)
     returned = calculate_accuracy(X.copy(), targets.copy(), model)
-    require(called, returned, right)
+    require(called, returned, right, mistakes.ACCURACY, Case(kind, X, targets, w))
     if kind is LOGISTIC:
         # Ties of both targets, but not as many of each: no wrong rule gives the right fraction.
-        X[:15], targets[:10], targets[10:15] = 0, 1, 0
+        X[:30], targets[:20], targets[20:30] = 0, 1, 0
         right = kind.accuracy(X, targets, model)
-        called += ", 15 of them with an output of 0.5, 10 of these with target 1"
-        rule = "ŷ = 0.5 counts as 1: the rule is ŷ >= 0.5; "
-        ties = {
-            f"{rule}> and np.round make it 0": right - 0.05,
-            f"{rule}abs(y - ŷ) < 0.5 takes it as right for neither target": right - 0.1,
-            f"{rule}<= 0.5 and np.isclose take it as right for both targets": right + 0.05,
-        }
-        require(called, calculate_accuracy(X, targets, model), right, ties)
+        called += ", 30 of them with an output of 0.5, 20 of these with target 1"
+        returned = calculate_accuracy(X.copy(), targets.copy(), model)
+        require(called, returned, right, mistakes.TIES, Case(kind, X, targets, w))
+
+
+def make_trainer(kind: Kind, patch: pytest.MonkeyPatch, w: Array, *data: Array) -> Any:
+    """Make a trainer whose model, loss, accuracy and batches are right."""
+    trainer = load(kind.trainers, kind.trainer)
+    model = build(kind.right_model(load(kind.models, kind.model)), kind)
+    model.w = w.copy()
+    given = {
+        "model": model,
+        "learning_rate": kind.learning_rate,
+        "batch_size": BATCH,
+        "shuffle_dataset": False,
+        **dict(zip(DATA, map(np.copy, data), strict=True)),
+    }
+    # Starter code reads globals that only its script defines, and so do some solutions.
+    right = given | {"cross_entropy_loss": kind.loss, "calculate_accuracy": kind.accuracy}
+    right |= {"batch_loader": batch_loader, "num_epochs": EPOCHS, "l2_reg_lambda": 0.0}
+    for module in {kind.trainers, kind.models, "trainer", "utils"} & sys.modules.keys():
+        for name, value in right.items():
+            patch.setattr(sys.modules[module], name, value, raising=False)
+    return arguments.call(trainer, given, GUESSES)
+
+
+def small_data(kind: Kind, batches: int = 5) -> list[Array]:
+    """Make w, X_train, Y_train, X_val and Y_val from a few random samples."""
+    X, Y, w = kind.samples(batches * BATCH)
+    return [w, X, Y, *kind.samples(BATCH, seed=1)[:2]]
+
+
+def test_logistic_train_step(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step is w ← w − η grad, and returns the loss before it."""
+    w, X, Y, *validation = small_data(kind)
+    trainer = make_trainer(kind, monkeypatch, w, X, Y, *validation)
+    X, Y = X[:BATCH], Y[:BATCH]
+    outputs = kind.activation(X @ w)
+    step = -kind.learning_rate * X.T @ (outputs - Y) / BATCH
+    called = f"{kind.trainers}.{kind.trainer}(…).train_step(X_batch, Y_batch)"
+    require_filled(trainer.train_step, called)
+    loss = trainer.train_step(X.copy(), Y.copy())
+    case = Case(kind, X, Y, w)
+    require(f"{called}: the change of model.w", trainer.model.w - w, step, mistakes.STEP, case)
+    if loss is None:
+        missing(f"{called} returns no loss")
+    # The checks of the losses say whether one may be an array of one element.
+    called = f"{called}: the loss before it"
+    require(called, np.squeeze(loss), kind.loss(Y, outputs), mistakes.STEP_LOSS, case)
+
+
+def test_logistic_validation(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A validation returns the loss and both accuracies of the current weights."""
+    w, X, Y, X_val, Y_val = small_data(kind)
+    trainer = make_trainer(kind, monkeypatch, w, X, Y, X_val, Y_val)
+    loss = kind.loss(Y_val, kind.activation(X_val @ w))
+    accuracies = [kind.accuracy(x, y, trainer.model) for x, y in ((X, Y), (X_val, Y_val))]
+    called = f"{kind.trainers}.{kind.trainer}(…).validation_step()"
+    returned = trainer.validation_step()
+    if returned is None:
+        missing(f"{called} returns None, as that of BaseTrainer does")
+    called += ": loss, accuracy_train, accuracy_val"
+    values = returned if isinstance(returned, tuple | list) else [returned]
+    values = [np.squeeze(value) for value in values]
+    require(called, values, [loss, *accuracies], mistakes.VALIDATION, Case(kind, X, Y, w))
 
 
 def test_one_hot() -> None:
@@ -161,11 +297,13 @@ def test_one_hot() -> None:
     Y = np.random.default_rng(0).integers(0, 9, (N, 1))
     models = softmax().models
     called = f"{models}.one_hot_encode(Y, 10), Y of shape {Y.shape}, values 0 to 8"
-    returned = filled(called, load(models, "one_hot_encode")(Y.copy(), 10), given=Y)
-    require(called, returned, np.eye(10)[Y[:, 0]])
+    returned = require_result(called, load(models, "one_hot_encode")(Y.copy(), 10), given=Y)
+    case = Case(SOFTMAX, Y, targets=Y)
+    require(called, returned, np.eye(10)[Y[:, 0]], mistakes.ONE_HOT, case)
 
 
 # The same for the other model: `kind` goes by the name.
+test_softmax_initial_w = test_logistic_initial_w
 test_softmax_outputs = test_logistic_outputs
 test_softmax_loss = test_logistic_loss
 test_softmax_gradient = test_logistic_gradient
@@ -176,7 +314,7 @@ def penalty_models() -> Iterator[tuple[str, str]]:
     own = softmax()
     yield own.models, own.model
     for module in ("task4", "task4a"):
-        text = source(Path(f"{module}.py"))
+        text = read(Path(f"{module}.py"))
         if module != own.models and "def backward" in text:
             yield from ((module, name) for name in re.findall(r"^class (\w+)", text, re.MULTILINE))
 
@@ -187,88 +325,35 @@ def test_l2_gradient(request: pytest.FixtureRequest) -> None:
     other = "half" if penalty == "square" else "square"
     (R, right, factor), (other_R, yours, other_factor) = PENALTIES[penalty], PENALTIES[other]
     X, targets, w = SOFTMAX.samples(N)
-    data = X, SOFTMAX.activation(X @ w), targets, w
+    outputs = SOFTMAX.activation(X @ w)
     found: dict[str, Array] = {}
     for module, name in penalty_models():
         model = load(module, name)
-        if hasattr(model, "backward") and takes_lambda(model):
-            with_penalty, without = (gradient(build(model, value), *data) for value in (1.0, 0.0))
-            found[f"{module}.{name}"] = with_penalty - without
-            if np.any(with_penalty - without):
+        if hasattr(model, "backward") and arguments.takes_lambda(model):
+            require_filled(model.backward, f"{module}.{name}.backward")
+            penalised = gradient(build(model, SOFTMAX, LAMBDA), X, outputs, targets, w)
+            plain = gradient(build(model, SOFTMAX, 0.0), X, outputs, targets, w)
+            found[f"{module}.{name}"] = penalised - plain
+            if np.any(penalised - plain):
                 break
     if not found:
         missing(f"{softmax().models}.SoftmaxModel takes no l2_reg_lambda")
     place, returned = found.popitem()
     if not place.startswith(softmax().models):
         NOTES.append(layout(found=f"the penalty is in {place}"))
-    mistakes = {
-        f"λ changes nothing in .grad: there is no {right}, or a switch for it is off": 0 * w,
-        f"{right} is divided by the batch size; only the loss is a mean": factor * w / N,
-        f"the gradient of {R} is {right}; yours has {yours}. That would be right for {other_R}:"
-        f" --penalty {other}": other_factor * w,
-    }  # fmt: skip
-    called = f"{place}(λ).backward(…): .grad for λ = 1, minus .grad for λ = 0"
-    require(called, returned, factor * w, mistakes)
-
-
-test_softmax_accuracy = test_logistic_accuracy
-
-NAN_OUTPUTS = "inf / inf is NaN; subtract the largest logit before exp; in task 2, use exp(-X w)"
-NAN_LOSS = "0 · ln 0 is NaN; keep ŷ away from both: np.clip(outputs, 1e-15, 1 - 1e-15)"
-
-
-def advise_finite(called: str, returned: Any, expected: str, hint: str) -> None:
-    """Advise whoever returned what is not finite."""
-    values = np.asarray(filled(called, returned), dtype=float)
-    if (bad := values[~np.isfinite(values)]).size:
-        advise(called, f"{shown(bad[0])} for {bad.size} of {values.size} values", expected, hint)
-
-
-def test_large_logits() -> None:
-    """Logits of thousands make neither outputs nor losses NaN. No edition asks for that."""
-    for kind in (LOGISTIC, softmax()):
-        X, _, w = kind.samples(N)
-        X[:, 0] = np.where(X[:, 0] > 0, 1, -1)
-        w[0] = 1000 * np.arange(1, kind.K + 1)
-        model = build(load(kind.models, kind.model))
-        model.w = w
-        logits = X @ w
-        called = f"{kind.models}.{kind.model}().forward(X)"
-        called += f", logits from {logits.min():.0f} to {logits.max():.0f}"
-        advise_finite(called, model.forward(X), "0 to 1", NAN_OUTPUTS)
-        outputs = kind.activation(logits)
-        targets = outputs.round()
-        outputs[0] = 0.5  # All others say with certainty what is right.
-        returned = load(kind.models, "cross_entropy_loss")(targets, outputs)
-        called = f"{kind.models}.cross_entropy_loss(targets, outputs), outputs 0 and 1, all right"
-        advise_finite(called, returned, f"{kind.loss(targets, outputs):.4g}", NAN_LOSS)
-
-
-def make_trainer(kind: Kind, patch: pytest.MonkeyPatch, w: Array, *data: Array) -> Any:
-    """Make a trainer whose model, loss, accuracy and batches are right."""
-    trainer = load(kind.trainers, kind.trainer)
-    model = build(kind.right_model(load(kind.models, kind.model)))
-    model.w = w.copy()
-    arguments = {
-        "model": model,
-        "learning_rate": kind.learning_rate,
-        "batch_size": BATCH,
-        "shuffle_dataset": False,
-        **dict(zip(DATA, map(np.copy, data), strict=True)),
+    hint = f"the gradient of {R} is {right}; yours has {yours}. That would be right for {other_R}:"
+    table: mistakes.Mistakes = {
+        f"{hint} --penalty {other}": lambda case: LAMBDA * other_factor * case.w,
+        **mistakes.PENALTY,
     }
-    # Starter code reads globals that only its script defines, and so do some solutions.
-    right = arguments | {"cross_entropy_loss": kind.loss, "calculate_accuracy": kind.accuracy}
-    right |= {"batch_loader": batch_loader, "num_epochs": EPOCHS, "l2_reg_lambda": 0.0}
-    for module in {kind.trainers, kind.models, "trainer", "utils"} & sys.modules.keys():
-        for name, value in right.items():
-            patch.setattr(sys.modules[module], name, value, raising=False)
-    return trainer(*arguments.values(), **switched_on(trainer))
+    called = f"{place}(λ).backward(…): .grad for λ = {LAMBDA}, minus .grad for λ = 0"
+    require(called, returned, LAMBDA * factor * w, table, Case(SOFTMAX, X, targets, w))
 
 
-def small_data(kind: Kind, batches: int = 5) -> list[Array]:
-    """Make w, X_train, Y_train, X_val and Y_val, of a few random samples."""
-    X, Y, w = kind.samples(batches * BATCH)
-    return [w, X, Y, *kind.samples(BATCH, seed=1)[:2]]
+test_softmax_large_logits = test_logistic_large_logits
+test_softmax_accuracy = test_logistic_accuracy
+test_softmax_train_step = test_logistic_train_step
+test_softmax_validation = test_logistic_validation
 
 
 def watched_run(trainer: Any, num_epochs: int) -> tuple[list[Array], list[int], Any]:
@@ -279,7 +364,7 @@ def watched_run(trainer: Any, num_epochs: int) -> tuple[list[Array], list[int], 
     weights : list of ndarray
         After each step.
     validated : list of int
-        The steps after which validations came.
+        The steps that came last before the validations.
     returned : object
     """
     weights: list[Array] = []
@@ -296,48 +381,41 @@ def watched_run(trainer: Any, num_epochs: int) -> tuple[list[Array], list[int], 
         return validation_step()
 
     trainer.train_step, trainer.validation_step = noting_step, noting_validation
-    returned = trainer.train(num_epochs, **switched_on(trainer.train))
-    if not validated and returned:  # Who validates several at once notes where they belong.
-        validated += returned[1]["loss"]
+    returned = arguments.call(trainer.train, {"num_epochs": num_epochs}, GUESSES)
+    if not validated:  # A trainer that validates several weights at once notes their steps.
+        with contextlib.suppress(TypeError, LookupError):
+            validated += returned[1]["loss"]
     return weights, validated, returned
 
 
-def test_train_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step is w ← w − η grad, and returns the loss before it."""
-    for kind in (LOGISTIC, softmax()):
-        w, X, Y, *validation = small_data(kind)
-        trainer = make_trainer(kind, monkeypatch, w, X, Y, *validation)
-        X, Y = X[:BATCH], Y[:BATCH]
-        outputs = kind.activation(X @ w)
-        step = -kind.learning_rate * X.T @ (outputs - Y) / BATCH
-        called = f"{kind.trainers}.{kind.trainer}(…).train_step(X_batch, Y_batch)"
-        returned = trainer.train_step(X.copy(), Y.copy())
-        require(f"{called}: the change of model.w", trainer.model.w - w, step)
-        # Whether a loss may be an array of one element, the checks of the losses say.
-        require(f"{called}: the loss before it", np.squeeze(returned), kind.loss(Y, outputs))
-
-
-def test_validation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It returns loss and accuracies of the present weights, and comes five times an epoch."""
-    for kind in (LOGISTIC, softmax()):
-        w, X, Y, X_val, Y_val = small_data(kind)
-        trainer = make_trainer(kind, monkeypatch, w, X, Y, X_val, Y_val)
-        loss = kind.loss(Y_val, kind.activation(X_val @ w))
-        accuracies = [kind.accuracy(x, y, trainer.model) for x, y in ((X, Y), (X_val, Y_val))]
-        called = f"{kind.trainers}.{kind.trainer}(…).validation_step()"
-        returned = trainer.validation_step()
-        if returned is None:
-            missing(f"{called} gives None, as BaseTrainer's does")
-        called += ": loss, accuracy_train, accuracy_val"
-        values = returned if isinstance(returned, tuple | list) else [returned]
-        require(called, [np.squeeze(value) for value in values], [loss, *accuracies])
-    trainer = make_trainer(LOGISTIC, monkeypatch, *small_data(LOGISTIC, batches=10))
+def test_validation_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validations come five times an epoch, the first one after the first step."""
+    batches, expected = 20, 4
+    trainer = make_trainer(LOGISTIC, monkeypatch, *small_data(LOGISTIC, batches))
     _, validated, _ = watched_run(trainer, 2)
-    gap = np.median(np.diff(validated))
-    if gap != 2:
-        hint = "validate when step % (batches_per_epoch // 5) is 0, as the starter code does"
-        called = "task2.LogisticTrainer(…).train(2), 10 batches in an epoch"
-        wrong(called, f"a validation every {gap:g} steps", "one every 2 steps", hint)
+    called = f"task2.LogisticTrainer(…).train(2), {batches} batches in an epoch"
+    if len(validated) < 2:
+        wrong(called, f"{len(validated)} validations", f"one every {expected} steps")
+    gap = float(np.median(np.diff(validated)))
+    first = np.median(np.mod(validated, expected))
+    if gap != expected:
+        hint = mistakes.INTERVALS.get(gap, mistakes.INTERVAL)
+        wrong(called, f"a validation every {gap:g} steps", f"one every {expected} steps", hint)
+    if first == 0:
+        return
+    found = f"validations after steps {', '.join(map(str, validated[:3]))}, …, counted from 0"
+    right = "validations after steps 0, 4, 8, …"
+    if first == expected - 1:
+        advise(
+            called, found, right, "the starter code counts steps from 0, and validates after them"
+        )
+    else:
+        wrong(called, found, right, mistakes.INTERVAL)
+
+
+ALWAYS = "it always shuffles; without shuffle=True the order is that of the data"
+INVERTED = "shuffle works the wrong way round: shuffle=True keeps the order of the data"
+SEEDED = "a generator that is seeded in each call gives the same order in every epoch"
 
 
 def test_batch_loader() -> None:
@@ -356,34 +434,29 @@ def test_batch_loader() -> None:
             wrong(called, f"batches of {sizes}", f"batches of {expected}")
         rows, targets = (np.ravel(np.concatenate(parts)) for parts in zip(*batches, strict=True))
         if not np.array_equal(rows, targets):
-            wrong(called, "samples with targets of others", "each with its own target")
+            wrong(called, "samples with the targets of others", "each with its own target")
         if len(np.unique(rows)) < len(rows):
             wrong(called, "some samples twice, others never", "every sample once")
         return rows.astype(int).tolist()
 
-    if order(shuffle=False) != in_order:
-        called = "utils.batch_loader(X, Y, 32, shuffle=False)"
-        hint = "it shuffles always; without shuffle=True the order is that of the data"
-        wrong(called, "another order", "the order of the data", hint)
+    plain, *shuffled = order(shuffle=False), order(shuffle=True), order(shuffle=True)
+    called = "utils.batch_loader(X, Y, 32, {})"
+    if plain != in_order:
+        hint = INVERTED if in_order in shuffled else ALWAYS
+        wrong(called.format("shuffle=False"), "another order", "the order of the data", hint)
     if "drop_last" in inspect.signature(load_batches).parameters:
         order(shuffle=False, drop_last=False)
-    if order(shuffle=True) == in_order:
+    if in_order in shuffled:
         missing("utils.batch_loader(…, shuffle=True) does not shuffle, as in the starter code")
+    if shuffled[0] == shuffled[1]:
+        wrong(called.format("shuffle=True"), "the same order twice", "another order", SEEDED)
 
 
 @functools.cache
-def long_run() -> tuple[Any, list[Array], list[int], Array, Any]:
+def long_run() -> Run:
     """Run the training of task 2, not shuffled.
 
-    Ends the check as missing if there is no training, or nothing has stopped it.
-
-    Returns
-    -------
-    trainer : object
-    weights, validated, returned
-        As of `watched_run`.
-    losses : ndarray
-        Of the validations.
+    The check ends as missing if there is no training, or nothing has stopped it.
     """
     X_train, Y_train, X_val, Y_val = load_mnist()
     training, (X, Y) = two_digits(X_train[:20_000], Y_train[:20_000]), two_digits(X_val, Y_val)
@@ -396,11 +469,11 @@ def long_run() -> tuple[Any, list[Array], list[int], Array, Any]:
     if len(weights) == EPOCHS * (len(training[0]) // BATCH):
         missing(f"nothing has stopped {called}: early stopping is absent, off, or waits for longer")
     outputs = LOGISTIC.activation(np.array([X @ weights[step] for step in validated]))
-    return trainer, weights, validated, LOGISTIC.loss(Y, outputs), returned
+    return Run(trainer, weights, validated, returned, outputs, Y)
 
 
 def two_digits(images: Array, labels: Array) -> tuple[Array, Array]:
-    """Take the digits 2 and 3, preprocessed: X [N, 785], and 1 for a 2, 0 for a 3, [N, 1]."""
+    """Select the digits 2 and 3, preprocessed: X [N, 785], and 1 for a 2, 0 for a 3, [N, 1]."""
     chosen = np.isin(labels, (2, 3))
     X = np.insert(images[chosen] / 127.5 - 1, 784, 1, axis=1)
     return X, (labels[chosen, np.newaxis] == 2).astype(int)
@@ -408,25 +481,41 @@ def two_digits(images: Array, labels: Array) -> tuple[Array, Array]:
 
 def test_early_stopping() -> None:
     """The run of task 2 stops as soon as the best validation loss is 10 validations old."""
-    _, weights, validated, losses, _ = long_run()
+    run = long_run()
+    losses = run.losses
     ages = [i - int(np.argmin(losses[: i + 1])) for i in range(len(losses))]
-    right = validated[ages.index(PATIENCE)] if PATIENCE in ages else STOP_STEP
-    if (last := len(weights) - 1) != right:
+    right = run.validated[ages.index(PATIENCE)] if PATIENCE in ages else STOP_STEP
+    if (last := len(run.weights) - 1) != right:
         called = f"task2.LogisticTrainer(…).train({EPOCHS}), digits 2 and 3, not shuffled"
-        text = "the last step was {}, counted from 0, when the best validation loss was {}"
-        text += " validations old"
-        wrong(called, text.format(last, ages[-1]), text.format(right, PATIENCE))
+        text = "the last step was {}, counted from 0, {} validations after the best one"
+        stops = mistakes.STOPS.items()
+        found = (hint for hint, rule in stops if rule(losses) == len(losses) - 1)
+        texts = text.format(last, ages[-1]), text.format(right, PATIENCE)
+        wrong(called, *texts, next(found, ""))
 
 
-KEEP = "keep w.copy(), not w, at each best validation loss; give it back to the model at the end"
-
-
-def test_best_weights() -> None:
+def test_best_weights(request: pytest.FixtureRequest) -> None:
     """The weights with the best validation loss are kept, wherever the run has stopped."""
-    trainer, weights, validated, losses, returned = long_run()
-    best = validated[int(np.argmin(losses))]
-    kept = [*vars(trainer).values(), *vars(trainer.model).values(), *(returned or ())]
-    if not any(agree(getattr(one, "w", one), weights[best]) for one in kept):
-        called = "task2.LogisticTrainer(…).train(…): the weights that are kept"
-        expected = f"those of step {best}, which has the best validation loss"
-        advise(called, "those of other steps", expected, KEEP)
+    run = long_run()
+    best = run.validated[int(np.argmin(run.losses))]
+    sources = *vars(run.trainer).values(), *vars(run.trainer.model).values(), *(run.returned or ())
+    kept = [getattr(source, "w", source) for source in sources]
+
+    def keeps(step: int) -> bool:
+        return any(agree(w, run.weights[step]) for w in kept)
+
+    if keeps(best):
+        return
+    # Most trainers also have the weights of the last step.
+    found = (
+        hint
+        for hint, steps in mistakes.BEST.items()
+        if any(keeps(step) for step in steps(run) if step != len(run.weights) - 1)
+    )
+    called = "task2.LogisticTrainer(…).train(…): the weights that are kept"
+    expected = f"those of step {best}, which has the best validation loss"
+    texts = called, "those of other steps", expected, next(found, mistakes.KEEP)
+    if request.config.getoption("--require-best-weights"):
+        wrong(*texts)
+    advise(*texts)
+    NOTES.append(layout(note=mistakes.EDITIONS))
