@@ -845,9 +845,7 @@ def test_what_cannot_be_called_as_the_course_does_says_where_it_is(tmp_path):
     assert "attempted relative import" in texts["softmax_accuracy"]
     assert "missing 1 required positional argument: 'it'" in texts["one_hot"]
     assert "where task3a.py, line 29, in one_hot_encode" in texts["one_hot"]
-    assert (
-        "argument: 'my_own' where task3a.py, line 10, in __init__" in texts["softmax_outputs"]
-    )
+    assert "argument: 'my_own' where task3a.py, line 10, in __init__" in texts["softmax_outputs"]
     assert "argument: 'my_own' where trainer.py, line 5" in texts["logistic_train_step"]
 
 
