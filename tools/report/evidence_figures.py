@@ -46,7 +46,7 @@ def figure_over_lambda(early: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     loss.set_yticks([], minor=True)
     loss.yaxis.set_major_formatter("{x:g}")
     looks: dict[str, dict[str, Any]] = {
-        "validation": {"color": VALIDATION, "linestyle": "-"},
+        "validation": {"color": VALIDATION, "linewidth": 1.4, "linestyle": "-"},
         "training": {"color": TRAINING, "linewidth": 0.6, "linestyle": "-"},
         "minimum of J": {"color": "black", "marker": "s", "markersize": 3, "linestyle": "-"},
         "stopped early": {"color": "black", "marker": "o", "markersize": 5, "linestyle": ":"},

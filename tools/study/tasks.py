@@ -208,10 +208,8 @@ def compare_templates(task: Task) -> Result:
     Returns
     -------
     dict of str to float
-        "added_correlation", between blocks, of what training adds to the templates after
-        `EARLY_STEP`, and "added_detail_correlation", of its fine detail; the roughness of the
-        templates at that step, at the end, and of the mean of the blocks at the end:
-        "early_roughness", "roughness", "mean_roughness". All are means over the blocks.
+        Correlations between blocks: "added_correlation", of what training adds to the templates
+        after `EARLY_STEP`, and "added_detail_correlation", of its fine detail.
     """
     early, kept = [], []
     for block in BLOCKS:
@@ -227,9 +225,6 @@ def compare_templates(task: Task) -> Result:
     return {
         "added_correlation": single_runs.mean_correlation(added),
         "added_detail_correlation": single_runs.mean_correlation(single_runs.fine_detail(added)),
-        "early_roughness": float(np.mean([single_runs.roughness(w) for w in early])),
-        "roughness": float(np.mean([single_runs.roughness(w) for w in kept])),
-        "mean_roughness": single_runs.roughness(np.mean(kept, axis=0)),
     }
 
 

@@ -84,9 +84,9 @@ def test_accuracies_around_a_batch():
     profiles = {"twos": np.array([0.9, 0.8, 0.7, 0.75, 0.6])}
     table = by_name(tables.accuracies_around_batch(profiles, 2))
     assert list(table.loc["twos"].to_dict().items()) == [
-        ("before batch 2, accuracy", 0.8),
-        ("after batch 2, accuracy", 0.7),
-        ("after batch 3, accuracy", 0.75),
+        ("before batch 2", "80.00\u202f%"),
+        ("after batch 2", "70.00\u202f%"),
+        ("after batch 3", "75.00\u202f%"),
     ]
 
 
@@ -172,12 +172,23 @@ def test_models_without_early_stopping_are_those_of_the_evidence():
     assert len(table) == len(LAMBDA_OF) + 2
 
 
+def test_held_out_accuracies_are_means_over_the_seeds_of_the_assignments_training_set():
+    table = by_name(tables.held_out_accuracies())
+    runs = evidence.read_table("runs").query("block == 0")
+    softmax = runs[runs.configuration == UNPENALISED]
+    row = table.loc["softmax regression, λ = 0"]
+    for heading, column in (("validation", "val"), ("held-out", "held_out")):
+        mean = softmax[f"{column}_accuracy"].mean()
+        assert row[f"{heading} accuracy"] == pytest.approx(mean)
+
+
 def test_templates_of_training_sets_are_means_over_the_seeds():
     table = by_name(tables.templates_of_training_sets())
     stored = evidence.read_table("templates")
-    assert table["mean"]["correlation of what is added in between"] == (
-        f"{stored.added_correlation.mean():.2f}"
-    )
+    assert table.correlation.tolist() == [
+        f"{stored.added_correlation.mean():.2f}",
+        f"{stored.added_detail_correlation.mean():.2f}",
+    ]
 
 
 # --- the settings of the report --------------------------------------------------------------
