@@ -400,7 +400,7 @@ def test_a_formula_wider_than_the_text_is_set_smaller():
     (sheet,) = to_pdf(notebook(stored(markdown_output(f"$${formula}$$")))).pages
     across = [x for _, x, _ in places(sheet)]
     left, right = min(across), max(across)
-    assert left > 72
+    assert left > 68
     assert 480 < right < 595 - 72
 
 

@@ -25,7 +25,7 @@ import task3
 import tools.study
 from common.errors import InputError
 from tools.study import __main__ as command_line
-from tools.study import engine, evidence, single_runs, tasks
+from tools.study import engine, evidence, tasks
 from tools.study.tasks import LAMBDA_OF, SHUFFLED, UNSHUFFLED, Task
 from utils import batch_loader
 
@@ -177,31 +177,19 @@ def test_runs_without_early_stopping_are_scored_at_their_last_step(kind, images)
 
 
 def test_templates_of_several_training_sets_are_compared(monkeypatch):
-    """With the same training set twice they are equal, and their mean is as rough as each."""
+    """With the same training set twice they are equal."""
     monkeypatch.setattr(tasks, "EARLY_STEP", 20)
     monkeypatch.setattr(tasks, "BLOCKS", (1, 1))
     task = Task("templates", tasks.UNPENALISED, 0, 0, 1)
     result = tasks.compute(task, tasks.fingerprint())
     assert result["added_correlation"] == pytest.approx(1)
     assert result["added_detail_correlation"] == pytest.approx(1)
-    assert result["mean_roughness"] == pytest.approx(result["roughness"])
-    data, _ = tasks.split_images("softmax", 1)
-    trainer = task3.make_trainer(data)
-    trainer.train(1)
-    assert result["roughness"] == pytest.approx(single_runs.roughness(trainer.model.w[:-1].T))
-    wrong = 20_000 * (1 - task3.calculate_accuracy(*data[:2], trainer.model))
-    assert result["wrong"] == pytest.approx(wrong, abs=1)
-    begun = task3.make_trainer(data)
-    single_runs.train_up_to(begun, 20)
-    early = single_runs.roughness(begun.model.w[:-1].T)
-    assert result["early_roughness"] == pytest.approx(early)
 
 
 def test_templates_of_different_training_sets_differ():
     task = Task("templates", tasks.UNPENALISED, 0, 0, 3)
     result = tasks.compute(task, tasks.fingerprint())
     assert result["added_detail_correlation"] < result["added_correlation"] < 0.99
-    assert result["mean_roughness"] < result["roughness"]
 
 
 # --- the engine ------------------------------------------------------------------------------
@@ -538,7 +526,7 @@ def test_the_stored_evidence_has_the_numbers_of_a_new_computation(task):
     place = {"configuration": task.configuration, "block": task.block, "seed": task.seed}
     [row] = table[(table[list(place)] == pd.Series(place)).all(axis=1)].to_dict("records")
     compared = row.keys() & result.keys() - set(NOISY)
-    assert len(compared) > 5
+    assert len(compared) >= 2
     for name in compared:
         np.testing.assert_allclose(row[name], result[name], err_msg=name, **tolerance)
 
