@@ -1,6 +1,6 @@
 """Pictures of digits, and of what is none, of the kinds that people take and draw.
 
-``python -m tests.digit_pictures FOLDER`` writes those of `examples` there.
+``python -m tests.tools.digit_pictures FOLDER`` writes those of `examples` there.
 """
 
 from __future__ import annotations
@@ -340,7 +340,7 @@ NO_DIGITS: dict[str, Callable[[Rng], Grey]] = {
 
 
 def examples() -> dict[str, NDArray[np.uint8]]:
-    """Make the three pictures of the README of ``predict/``."""
+    """Make the three pictures of the README of ``tools/predict``."""
     images = mnist.load_split("t10k", 40)[0].reshape(-1, 28, 28)
     made = {
         "cut_off.png": at_the_edge(images[0], np.random.default_rng(4)),

@@ -27,7 +27,7 @@ import task2
 import task3
 from common import command_line
 from common.files import check_file
-from runs.weights import SavedWeights, load_weights, save_weights
+from runs.weights import load_weights, save_weights
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
 from tests.tools.digit_pictures import DIGITS, NO_DIGITS, PAPERS, examples, light_of, paper_of
@@ -40,11 +40,17 @@ from utils import Data
 def keep(path, trainer, settings):
     softmax = isinstance(trainer.model, SoftmaxModel)
     known = {"model": "softmax" if softmax else "logistic", "classes": list(range(10))}
-    histories = trainer.train_history, trainer.val_history
-    save_weights(path, SavedWeights(trainer.model.w, known | settings, *histories))
+    save_weights(
+        path,
+        w=trainer.model.w,
+        settings=known | settings,
+        train_history=trainer.train_history,
+        val_history=trainer.val_history,
+    )
 
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+PREDICT = ROOT / "tools" / "predict"
 NUM_DIGITS = 20
 
 
@@ -284,10 +290,10 @@ def test_red_speaks_for_the_digit_and_blue_for_the_runner_up_on_one_scale(tmp_pa
 @pytest.mark.parametrize(
     ("option", "value", "complaint"),
     [
-        ("--csv", ".", "is a folder"),
-        ("--show-input", ".", "is a folder"),
+        ("--csv", ".", "is a directory"),
+        ("--show-input", ".", "is a directory"),
         ("--show-input", "input.xyz", "expected a name that ends in one of .png .jpg"),
-        ("--csv", "a.png/all.csv", "a.png: is no folder"),
+        ("--csv", "a.png/all.csv", "a.png: is not a directory"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(
@@ -533,7 +539,7 @@ def test_what_is_in_two_frames_is_two():
 
 def test_the_pictures_of_the_readme_are_what_it_says_they_are():
     for name, picture in examples().items():
-        stored = np.asarray(Image.open(ROOT / "predict" / "examples" / name))
+        stored = np.asarray(Image.open(PREDICT / "examples" / name))
         np.testing.assert_allclose(stored, picture.astype(float), atol=1)
 
 
@@ -642,7 +648,7 @@ def test_a_line_is_no_digit():
 def test_an_output_that_is_no_regular_file_would_not_be_replaced(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(OSError, match=r"pipe: is no regular file; expected a file or a free name"):
+    with pytest.raises(OSError, match=r"pipe: is not a regular file"):
         check_file(pipe)
 
 
@@ -871,8 +877,8 @@ def test_a_photograph_of_108_megapixels_is_read_in_a_gigabyte(name, most, digits
     small = a_third_or_less(digits[0], "plain", np.random.default_rng(0))
     small.resize((12_000, 9_000), 0).save(tmp_path / name, compress_level=1)
     code = (
-        "import re, sys; from predict.normalisation import normalise;"
-        "from predict.pictures import read_picture;"
+        "import re, sys; from tools.predict.normalisation import normalise;"
+        "from tools.predict.pictures import read_picture;"
         "print(normalise(read_picture(sys.argv[1])).sum(),"
         "*re.findall(r'VmHWM:\\s*(\\d+) kB', open('/proc/self/status').read()))"
     )
@@ -909,7 +915,7 @@ def test_nothing_but_complaints_if_no_image_is_good(softmax_file, tmp_path, caps
 
 def test_bad_weights_are_refused(digits, tmp_path):
     Image.fromarray(digits[0]).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"a\.png: is damaged, or no weights file$"):
+    with pytest.raises(ValueError, match=r"a\.png: is damaged, or not a weights file$"):
         main([str(tmp_path / "a.png"), str(tmp_path / "a.png")])
 
 
@@ -918,8 +924,8 @@ def test_weights_whose_classes_are_not_ten_different_digits_are_refused(
     classes, softmax_file, digits, tmp_path
 ):
     saved = load_weights(softmax_file[1])
-    other = saved._replace(settings=saved.settings | {"classes": classes})
-    save_weights(tmp_path / "w.npz", other)
+    settings = saved.settings | {"classes": classes}
+    save_weights(tmp_path / "w.npz", saved.w, settings, train_history={}, val_history={})
     Image.fromarray(digits[0]).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="expected a list of 10 different digits"):
         main([str(tmp_path / "w.npz"), str(tmp_path / "a.png")])
@@ -948,7 +954,7 @@ def test_every_way_to_call_it_ends_with_its_exit_code(
     Image.fromarray(digits[0]).save("seven.png")
 
     def run(*arguments: object) -> tuple[object, str, str]:
-        command = [str(ROOT / "predict" / "__main__.py"), *map(str, arguments)]
+        command = [str(PREDICT / "__main__.py"), *map(str, arguments)]
         monkeypatch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit) as ended:
             command_line.run(main)
@@ -966,7 +972,7 @@ def test_every_way_to_call_it_ends_with_its_exit_code(
         "",
         f"python -m tools.predict: error: {missing}\n",
     )
-    swapped = "python -m tools.predict: error: seven.png: is damaged, or no weights file\n"
+    swapped = "python -m tools.predict: error: seven.png: is damaged, or not a weights file\n"
     assert run("seven.png", softmax_file[1]) == (2, "", swapped)
     code, _, complaints = run(softmax_file[1])
     assert (code, complaints.count("\n")) == (2, 1)
