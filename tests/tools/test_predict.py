@@ -667,6 +667,16 @@ def test_a_thin_line_as_long_as_the_digit_is_a_second_mark():
         normalise(page)
 
 
+def test_dust_beside_a_comb_makes_it_no_digit():
+    page = np.zeros((400, 400))
+    page[200:212, 100:300] = 255
+    for left in range(100, 300, 48):
+        page[176:200, left : left + 8] = 255
+    page[205:208, 72:75] = page[205:208, 325:328] = 255
+    with pytest.raises(InputError, match="found a pattern of lines; expected a digit"):
+        normalise(page)
+
+
 @pytest.mark.parametrize("curve", [np.sqrt, np.square, lambda x: 0.5 + 0.4 * np.sin(6 * x)])
 def test_a_curve_between_two_axes_is_no_digit(curve):
     x = np.linspace(0.02, 0.98, 200)
@@ -788,8 +798,8 @@ def test_a_large_picture_is_scaled_down_first(digits, tmp_path):
     small.resize((2500, 2000)).save(tmp_path / "large.jpg")
     assert max(read_picture(tmp_path / "large.jpg").shape) <= 800
     expected = np.asarray(small.resize((625, 500)).convert("L"))
-    difference = read_digit(tmp_path / "large.jpg").astype(int) - normalise(expected)
-    assert np.abs(difference).mean() < 8
+    # A pen at the limit may be widened by a pixel more or less.
+    assert likeness(read_digit(tmp_path / "large.jpg"), normalise(expected)) > 0.75
 
 
 def dark(digits: NDArray[np.uint8]) -> Image.Image:

@@ -47,6 +47,9 @@ BUMP = 0.1
 FULL_LENGTH = 0.9
 # A mark with a smaller fraction of the digit's ink is not a second digit.
 SMALLEST_MARK = 0.1
+# A fragment with a smaller fraction of the ink of the largest one is dust, which says nothing about
+# the digit's size and strokes.
+DUST_MARK = 0.01
 # How far apart hatched lines are at most, as a fraction of the digit's height.
 HATCHES = 1 / 25
 # The longer side of the smallest picture that can be a photograph, in pixels.
@@ -252,7 +255,7 @@ def cut_out(grey: NDArray, view: View) -> Floats:
     mass = np.bincount(parts.ravel(), ink.ravel())[1:]
     usable = usable_marks(parts, mass, view.at_the_edge)
     belongs = marks_of_digit(parts, mass * usable)
-    is_digit = np.append(False, belongs)[parts]
+    is_digit = np.append(False, belongs & (mass >= DUST_MARK * mass[belongs].max()))[parts]
     check_surroundings(grey, is_digit)
     height, width = is_digit[box_of(is_digit)].shape
     # The white between hatched lines is a part of their stroke.
@@ -368,7 +371,8 @@ def check_lines(is_digit: NDArray[np.bool_]) -> None:
     rows, columns = mark.mean(axis=1), mark.mean(axis=0)
     is_corner = min(rows[-bump:].max(), columns[:bump].max()) > FULL_LENGTH
     is_open = max(rows[:bump].max(), columns[-bump:].max()) < FULL_LENGTH
-    if is_corner and is_open:
+    # A 1 with a foot is narrower.
+    if is_corner and is_open and min(mark.shape) > max(mark.shape) / 2:
         raise InputError("found the axes of a plot; expected a digit")
 
 
@@ -398,7 +402,8 @@ def together(parts: NDArray, main: int, usable: NDArray[np.bool_]) -> NDArray[np
     boxes = [[(side.start, side.stop) for side in box] for box in ndimage.find_objects(parts)]
     start, stop = np.moveaxis(np.array(boxes), 2, 0)
     belongs = np.arange(len(boxes)) == main
-    width = 1 + stroke_width(parts == main + 1)
+    # The ends of a stroke are fainter than its edges by about a pixel each.
+    width = 2 + stroke_width(parts == main + 1)
     height, length = (stop - start)[main]
     reach = max(0.15 * min(max(height, length), 3 * height), width)
     while True:
