@@ -635,6 +635,14 @@ def test_a_digit_on_a_panel_is_read_whatever_the_shades_are(shades, digit):
         assert likeness(normalise(np.rint(picture)), normalise(255 * ink)) > 0.85
 
 
+@pytest.mark.parametrize("width", [1, 20])
+def test_a_frame_is_looked_into_whether_its_line_is_fine_or_broad(width):
+    for digit in (0, 4, 8):
+        ink = framed(lines_of(digit, 160, 20), 0.3, 0.3, 0.3, 0.3)
+        page = np.pad(np.pad(ink, width, constant_values=1), 30)
+        assert likeness(normalise(255 * page), normalise(255 * ink)) > 0.99
+
+
 @pytest.mark.parametrize("height", [20, 400])
 def test_strokes_thinner_than_a_tenth_become_a_tenth(height):
     for part in (1 / 20, 1 / 15):
@@ -1005,6 +1013,74 @@ def test_an_empty_argument_is_no_folder(words, capsys):
         main(words)
     assert ended.value.code == 2
     assert "an argument is empty; expected the name of a file" in capsys.readouterr().err
+
+
+NAMES = {
+    "escape": b"a\x1b[31m.png",
+    "end of line": b"a\nb.png",
+    "bytes": b"a\xff.png",
+    "right to left": "a\u202egnp.png".encode(),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_the_terminal_gets_no_character_of_a_name_that_it_would_obey(
+    name, softmax_file, digits, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    good, missing = os.fsdecode(name), os.fsdecode(b"missing" + name)
+    Image.fromarray(digits[0]).save("seven.png")
+    Path("seven.png").rename(good)
+    outputs = ["--csv", "all.csv", "--show-input", "input.png"]
+    assert main([str(softmax_file[1]), good, missing, *outputs]) == 2
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].split()[1] == "7"
+    assert (out.count("\n"), err.count("\n")) == (2, 1)
+    shown = (out + err).replace("\n", "").replace("\u202f", "")
+    assert shown.isprintable()
+    with Path("all.csv").open(newline="", encoding="utf-8") as file:
+        row = list(csv.reader(file))[1]
+    assert row[:2] == [good.encode(errors="backslashreplace").decode(), "7"]
+    assert Image.open("input.png").width > 800
+
+
+def test_outputs_are_written_through_links(softmax_file, digits, tmp_path):
+    Image.fromarray(digits[0]).save(tmp_path / "a.png")
+    links = {}
+    for name in ("all.csv", "input.png"):
+        links[tmp_path / name] = tmp_path / "elsewhere" / name
+        links[tmp_path / name].parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(links[tmp_path / name])
+    table, picture = map(str, links)
+    words = [str(softmax_file[1]), str(tmp_path / "a.png")]
+    assert main([*words, "--csv", table, "--show-input", picture]) == 0
+    for link, target in links.items():
+        assert link.is_symlink()
+        assert target.stat().st_size > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_as_weights_is_refused_without_waiting_for_a_writer(digits, tmp_path):
+    Image.fromarray(digits[0]).save(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "w.npz")
+    with pytest.raises(InputError, match=r"w\.npz: is not a regular file$"):
+        main([str(tmp_path / "w.npz"), str(tmp_path / "a.png")])
+
+
+def test_weights_of_two_digits_say_which_they_know(logistic_file, digits, tmp_path, capsys):
+    Image.fromarray(digits[0]).save(tmp_path / "a.png")
+    code, lines, (note,) = classify(capsys, logistic_file[1], tmp_path / "a.png")
+    assert (code, len(lines)) == (0, 2)
+    assert note.endswith("only knows 7 and 1: every other digit is read as one of them")
+
+
+def test_very_large_and_very_small_values_are_shades_like_others(digits, tmp_path):
+    for scale in (1e-30, 1e30):
+        Image.fromarray(digits[0].astype(np.float32) * np.float32(scale)).save(tmp_path / "a.tiff")
+        with warnings.catch_warnings(action="error"):
+            found = read_digit(tmp_path / "a.tiff").astype(int)
+        assert np.abs(found - digits[0]).max() <= 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the memory used")
