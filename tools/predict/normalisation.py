@@ -188,7 +188,6 @@ def views(grey: NDArray) -> Iterator[View]:
     drawn = np.maximum(np.median(border) - grey, 0)
     if spread(border) <= 0.005 * drawn.max():
         # A drawing: the background is of one shade. It may be cropped to the digit.
-        yield View(drawn, DRAWING_EDGE, at_the_edge="refused")
         yield View(drawn, DRAWING_EDGE, at_the_edge="kept")
         return
     # A photograph. On plain paper even the faint parts of uneven ink are seen; lines, shadows and
