@@ -138,7 +138,7 @@ def is_panel(mark: NDArray[np.bool_]) -> bool:
 
 
 def dark_on_light(grey: NDArray) -> NDArray:
-    """Turn light ink on dark into dark ink on light; all else asks no more which of them it is.
+    """Turn light ink on dark into dark ink on light, so that nothing else needs to ask which it is.
 
     Ink differs from its surroundings by much, on a small area, and the rest by little, whichever
     way the light falls. So the differences are skewed to the side of the ink.
@@ -169,7 +169,8 @@ class View(NamedTuple):
     edge : float
         How much the edge of a stroke has, as a fraction of the darkest ink.
     at_the_edge : {"refused", "left out", "kept"}
-        What becomes of marks that touch the edge of the picture.
+        What becomes of marks that touch the edge of the picture. Left out they are if the largest
+        mark is a line or a shadow; otherwise it is the digit, and they may be a second one.
     """
 
     ink: Floats
@@ -291,7 +292,7 @@ def usable_marks(parts: NDArray, mass: NDArray, at_the_edge: str) -> NDArray[np.
         return np.full(len(mass), True)
     if at_the_edge == "refused" and mass[touches].sum() > SMALLEST_MARK * mass[main]:
         raise InputError("found marks that reach the edge; expected a digit")
-    if is_cut_off(parts == main + 1):
+    if not touches[main] or is_cut_off(parts == main + 1):
         return np.full(len(mass), True)
     if touches.all():
         raise InputError("found only lines or shadows that reach the edge; expected a digit")
