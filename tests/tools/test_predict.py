@@ -736,7 +736,7 @@ def test_several_digits_and_text_are_refused_for_what_they_are(paper, digits, tm
         Image.fromarray(255 - np.pad(row, 20)).save(tmp_path / "row.png")
         for name in ("text.jpg", "text.png"):
             # On lined paper, letters may be joined.
-            found = r"^found (\d{2,} marks|a pattern of lines|a filled area); expected"
+            found = r"^found (\d+ marks|a pattern of lines|a filled area); expected"
             with pytest.raises(InputError, match=found):
                 read_digit(tmp_path / name)
         for name in ("row.jpg", "row.png"):
