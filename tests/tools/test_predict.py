@@ -557,6 +557,15 @@ def test_a_dark_plate_in_uneven_light_is_refused(size):
         normalise(250 * light * (1 - 0.8 * plate))
 
 
+@pytest.mark.parametrize("width", [110, 120])
+def test_the_rim_of_a_dark_area_is_no_stroke(width):
+    page = np.pad(np.ones((width, width)), 70)
+    light = np.linspace(0.55, 1, len(page))
+    photograph = 240 * np.outer(np.linspace(0.7, 1, len(page)), light) * (1 - 0.75 * page)
+    with pytest.raises(InputError, match=r"found a filled area|in a frame or on a panel"):
+        normalise(photograph + np.random.default_rng(0).normal(0, 3, page.shape))
+
+
 def test_what_is_in_two_frames_is_two():
     panel = np.pad(np.pad(1 - scaled_seven(), 60), 40, constant_values=1)
     with pytest.raises(InputError, match="found 2 marks; expected a single digit"):
