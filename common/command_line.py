@@ -5,6 +5,7 @@ import io
 import math
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -138,5 +139,18 @@ def fail(message: str) -> None:
 
 
 def one_line(message: str) -> str:
-    """Join the lines of a message."""
-    return " ".join(message.split())
+    """Join the lines of a message, and make it `visible`."""
+    return visible(" ".join(message.split()))
+
+
+def visible(text: str) -> str:
+    """Spell out what a terminal would not show: control characters, and bytes that are not UTF-8.
+
+    The names of some files contain them.
+    """
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        else character
+        for character in text
+    )

@@ -74,6 +74,9 @@ def load_weights(path: str | Path) -> SavedWeights:
     InputError
         If it is damaged or not a weights file.
     """
+    # Opening a pipe would wait for a writer.
+    if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
+        raise InputError(f"{path}: is not a regular file")
     with file_errors(path), Path(path).open("rb") as file:
         try:
             with np.load(file, allow_pickle=False) as archive:

@@ -1,6 +1,6 @@
 """Pictures of digits, and of what is none, of the kinds that people take and draw.
 
-``python -m tests.digit_pictures FOLDER`` writes those of `examples` there.
+``python -m tests.tools.digit_pictures FOLDER`` writes those of `examples` there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from matplotlib import font_manager
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
@@ -31,6 +32,41 @@ def scaled(image: NDArray[np.uint8], longest: float) -> Grey:
     ink = Image.fromarray(cropped(image))
     size = [max(round(side * longest / max(ink.size)), 1) for side in ink.size]
     return np.asarray(ink.resize(size, Image.Resampling.BICUBIC)) / 255
+
+
+# Strokes of digits, as corners in a box that is 1 high and 1 wide, from its upper left.
+LINES: dict[int, list[list[tuple[float, float]]]] = {
+    0: [[(0.5, 0), (0.1, 0.3), (0.1, 0.8), (0.5, 1), (0.9, 0.7), (0.9, 0.2), (0.5, 0)]],
+    1: [[(0.2, 0.3), (0.6, 0), (0.55, 1)]],
+    2: [[(0.1, 0.2), (0.5, 0), (0.9, 0.2), (0.8, 0.5), (0.1, 1), (0.95, 0.95)]],
+    3: [[(0.1, 0.1), (0.6, 0), (0.9, 0.2), (0.5, 0.45), (0.9, 0.7), (0.6, 1), (0.1, 0.9)]],
+    4: [[(0.4, 0), (0.1, 0.6), (0.9, 0.6)], [(0.7, 0.2), (0.65, 1)]],
+    5: [[(0.9, 0), (0.2, 0), (0.2, 0.45), (0.7, 0.4), (0.9, 0.7), (0.6, 1), (0.1, 0.9)]],
+    6: [[(0.7, 0), (0.2, 0.4), (0.1, 0.8), (0.5, 1), (0.9, 0.8), (0.6, 0.55), (0.15, 0.65)]],
+    7: [[(0.1, 0.05), (0.9, 0), (0.4, 0.6), (0.3, 1)]],
+    8: [[(0.8, 0.15), (0.4, 0), (0.2, 0.2), (0.85, 0.75), (0.5, 1), (0.15, 0.8), (0.8, 0.15)]],
+    9: [[(0.8, 0.2), (0.4, 0), (0.2, 0.25), (0.5, 0.45), (0.8, 0.2), (0.75, 0.6), (0.6, 1)]],
+}
+
+
+def lines_of(digit: int, height: int, pen: int) -> Grey:
+    """Draw a digit of my own with straight strokes; give its ink, 0 or 1."""
+    scene = Image.new("L", (round(0.7 * height) + 2 * pen, height + 2 * pen))
+    drawing = ImageDraw.Draw(scene)
+    for stroke in LINES[digit]:
+        points = [(pen + 0.7 * height * x, pen + height * y) for x, y in stroke]
+        drawing.line(points, 255, pen)
+        for x, y in points:
+            drawing.ellipse([x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2], fill=255)
+    return cropped(np.asarray(scene)) / 255
+
+
+def letter(digit: int, height: int) -> Grey:
+    """Print a digit in Matplotlib's own font, DejaVu Sans; give its ink, from 0 to 1."""
+    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), height)
+    scene = Image.new("L", (2 * height, 2 * height))
+    ImageDraw.Draw(scene).text((height // 2, height // 4), str(digit), 255, font)
+    return cropped(np.asarray(scene)) / 255
 
 
 def framed(ink: Grey, *margins: float) -> Grey:
@@ -340,7 +376,7 @@ NO_DIGITS: dict[str, Callable[[Rng], Grey]] = {
 
 
 def examples() -> dict[str, NDArray[np.uint8]]:
-    """Make the three pictures of the README of ``predict/``."""
+    """Make the three pictures of the README of ``tools/predict``."""
     images = mnist.load_split("t10k", 40)[0].reshape(-1, 28, 28)
     made = {
         "cut_off.png": at_the_edge(images[0], np.random.default_rng(4)),

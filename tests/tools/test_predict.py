@@ -26,12 +26,29 @@ import mnist
 import task2
 import task3
 from common import command_line
+from common.errors import InputError
 from common.files import check_file
-from runs.weights import SavedWeights, load_weights, save_weights
+from runs.weights import load_weights, save_weights
 from task2a import BinaryModel, pre_process_images
 from task3a import SoftmaxModel
-from tests.tools.digit_pictures import DIGITS, NO_DIGITS, PAPERS, examples, light_of, paper_of
-from tools.predict.__main__ import Seen, class_probabilities, contributions, draw_inputs, main
+from tests.tools.digit_pictures import (
+    DIGITS,
+    NO_DIGITS,
+    PAPERS,
+    examples,
+    framed,
+    letter,
+    light_of,
+    lines_of,
+    paper_of,
+)
+from tools.predict.__main__ import (
+    Classified,
+    class_probabilities,
+    contributions,
+    draw_inputs,
+    main,
+)
 from tools.predict.normalisation import normalise, to_mnist
 from tools.predict.pictures import read_picture
 from utils import Data
@@ -40,11 +57,17 @@ from utils import Data
 def keep(path, trainer, settings):
     softmax = isinstance(trainer.model, SoftmaxModel)
     known = {"model": "softmax" if softmax else "logistic", "classes": list(range(10))}
-    histories = trainer.train_history, trainer.val_history
-    save_weights(path, SavedWeights(trainer.model.w, known | settings, *histories))
+    save_weights(
+        path,
+        w=trainer.model.w,
+        settings=known | settings,
+        train_history=trainer.train_history,
+        val_history=trainer.val_history,
+    )
 
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+PREDICT = ROOT / "tools" / "predict"
 NUM_DIGITS = 20
 
 
@@ -266,7 +289,18 @@ def test_the_difference_of_two_logits_is_the_sum_of_what_is_drawn(file, digits, 
 def test_red_speaks_for_the_digit_and_blue_for_the_runner_up_on_one_scale(tmp_path):
     pixels = np.zeros((28, 28))
     pixels[:14], pixels[14:] = 2, -1
-    seen = Seen("title", 7, 3, pixels, pixels, pixels, 0.5)
+    seen = Classified(
+        name="seven.png",
+        digit=7,
+        runner_up=3,
+        digit_probability=0.9,
+        runner_up_probability=0.1,
+        probabilities=np.full(10, 0.1),
+        picture=pixels,
+        image=pixels,
+        pixels=pixels,
+        bias=0.5,
+    )
     draw_inputs([seen, seen._replace(pixels=pixels / 4)], tmp_path / "why.png")
     sheet = np.asarray(Image.open(tmp_path / "why.png").convert("RGB")).astype(int)
     redness = sheet[..., 0] - sheet[..., 2]
@@ -284,10 +318,10 @@ def test_red_speaks_for_the_digit_and_blue_for_the_runner_up_on_one_scale(tmp_pa
 @pytest.mark.parametrize(
     ("option", "value", "complaint"),
     [
-        ("--csv", ".", "is a folder"),
-        ("--show-input", ".", "is a folder"),
+        ("--csv", ".", "is a directory"),
+        ("--show-input", ".", "is a directory"),
         ("--show-input", "input.xyz", "expected a name that ends in one of .png .jpg"),
-        ("--csv", "a.png/all.csv", "a.png: is no folder"),
+        ("--csv", "a.png/all.csv", "a.png: is not a directory"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(
@@ -335,7 +369,7 @@ def test_mnist_images_stay_nearly_what_they_are():
     for image in images:
         try:
             normalised = normalise(image)
-        except ValueError as error:
+        except InputError as error:
             problems.append(str(error))
         else:
             # Of some images the lightest pixel is 254; it becomes 255.
@@ -472,7 +506,7 @@ def test_nine_of_ten_photographs_are_read_right(paper, softmax_file, known_digit
         picture.save(path, quality=int(rng.integers(60, 95)))
         try:
             probabilities = class_probabilities(softmax_file[0], read_digit(path)[np.newaxis])
-        except ValueError:
+        except InputError:
             right.append(False)
         else:
             right.append(probabilities.argmax() == labels[number])
@@ -492,7 +526,7 @@ def test_of_pictures_of_this_kind_the_digit_is_found(kind, known_digits):
         picture = picture.reduce(-(-max(picture.size) // 400) if seed % 2 else 1)
         try:
             found = normalise(np.asarray(picture))
-        except ValueError:
+        except InputError:
             likeness.append(0.0)
         else:
             likeness.append(np.corrcoef(found.ravel(), image.ravel())[0, 1])
@@ -506,34 +540,44 @@ def test_pictures_of_this_kind_are_refused(kind):
     for seed in range(4):
         try:
             normalise(NO_DIGITS[kind](np.random.default_rng([7, seed])).astype(np.float32))
-        except ValueError:
+        except InputError:
             is_refused.append(True)
         else:
             is_refused.append(False)
-    # A scale half in a shadow, or bars that are too close to each other, may be read all the same.
-    assert np.mean(is_refused) >= (0.75 if kind in ("weighing_scale", "uneven_bars") else 1)
+    # Of bars that are close to each other only the outline is seen.
+    least = {"uneven_bars": 0.5, "black_border": 0.75}
+    assert np.mean(is_refused) >= least.get(kind, 1)
 
 
 @pytest.mark.parametrize("size", [(60, 150), (70, 150), (60, 170)])
-def test_a_dark_plate_in_uneven_light_is_called_a_filled_area(size):
+def test_a_dark_plate_in_uneven_light_is_refused(size):
     plate = np.pad(np.ones(size), 60)
     light = np.linspace(0.5, 1, plate.shape[1])
-    with pytest.raises(ValueError, match="found a filled area; expected the strokes of a digit"):
+    with pytest.raises(InputError, match="expected"):
         normalise(250 * light * (1 - 0.8 * plate))
+
+
+@pytest.mark.parametrize("width", [110, 120])
+def test_the_rim_of_a_dark_area_is_no_stroke(width):
+    page = np.pad(np.ones((width, width)), 70)
+    light = np.linspace(0.55, 1, len(page))
+    photograph = 240 * np.outer(np.linspace(0.7, 1, len(page)), light) * (1 - 0.75 * page)
+    with pytest.raises(InputError, match=r"found a filled area|in a frame or on a panel"):
+        normalise(photograph + np.random.default_rng(0).normal(0, 3, page.shape))
 
 
 def test_what_is_in_two_frames_is_two():
     panel = np.pad(np.pad(1 - scaled_seven(), 60), 40, constant_values=1)
-    with pytest.raises(ValueError, match="found 2 frames or panels; expected a single digit"):
+    with pytest.raises(InputError, match="found 2 marks; expected a single digit"):
         normalise(255 * np.hstack([panel, panel]))
     screenshot = np.pad(255 * np.hstack([panel, panel]), 30, constant_values=20)
-    with pytest.raises(ValueError, match="found 2 frames or panels; expected a single digit"):
+    with pytest.raises(InputError, match="found 2 marks; expected a single digit"):
         normalise(screenshot)
 
 
 def test_the_pictures_of_the_readme_are_what_it_says_they_are():
     for name, picture in examples().items():
-        stored = np.asarray(Image.open(ROOT / "predict" / "examples" / name))
+        stored = np.asarray(Image.open(PREDICT / "examples" / name))
         np.testing.assert_allclose(stored, picture.astype(float), atol=1)
 
 
@@ -548,8 +592,128 @@ def test_the_large_mark_at_the_edge_is_meant_not_the_speck_inside():
     page += np.random.default_rng(0).normal(0, 2, page.shape)
     assert normalise(page).any()
     page[:, 100:118] = 40  # a line from side to side
-    with pytest.raises(ValueError, match="found only lines or shadows that reach the edge"):
+    with pytest.raises(InputError, match="found a filled area"):
         normalise(page)
+
+
+# --- shapes that MNIST does not have: a line of straight strokes, and letters of fonts -----------
+
+BACKGROUNDS = {
+    "white, grey, black": (250, 160, 10),
+    "white, black, grey": (250, 10, 140),
+    "black, grey, white": (10, 110, 250),
+    "black, white, grey": (10, 240, 120),
+    "grey, black, white": (140, 8, 245),
+    "grey, white, black": (140, 245, 12),
+}
+
+
+def likeness(one: NDArray, other: NDArray) -> float:
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+@pytest.mark.parametrize("digit", range(10))
+@pytest.mark.parametrize("noise", [0, 12])
+def test_light_ink_on_what_is_dark_but_not_black_is_read_as_dark_ink_on_light(digit, noise):
+    rng = np.random.default_rng(digit)
+    for ink in (lines_of(digit, 160, 20), letter(digit, 120)):
+        expected = normalise(np.rint(255 * (1 - framed(ink, 0.4, 0.4, 0.4, 0.4))))
+        ink = framed(ink, 0.4, 0.4, 0.4, 0.4)
+        dark = 60 + 150 * ink + rng.normal(0, noise, ink.shape)
+        assert likeness(normalise(np.rint(dark)), expected) > 0.8
+        light = 210 - 150 * ink + rng.normal(0, noise, ink.shape)
+        assert likeness(normalise(np.rint(light)), expected) > 0.8
+
+
+def test_chalk_on_a_blackboard_is_read_however_the_light_falls():
+    for digit in range(10):
+        rng = np.random.default_rng(digit)
+        ink = framed(lines_of(digit, 160, 20), 0.4, 0.4, 0.4, 0.4)
+        light = np.linspace(0.5, 1, ink.shape[1])
+        board = (50 + 170 * ink) * light + rng.normal(0, 4, ink.shape)
+        assert likeness(normalise(board), normalise(255 * ink)) > 0.7
+
+
+@pytest.mark.parametrize("shades", BACKGROUNDS)
+@pytest.mark.parametrize("digit", [0, 1, 5, 7])
+def test_a_digit_on_a_panel_is_read_whatever_the_shades_are(shades, digit):
+    sheet, panel, pen = BACKGROUNDS[shades]
+    for ink in (lines_of(digit, 160, 20), letter(digit, 120)):
+        ink = framed(ink, 0.3, 0.3, 0.3, 0.3)
+        picture = np.pad(panel + (pen - panel) * ink, 40, constant_values=sheet)
+        assert likeness(normalise(np.rint(picture)), normalise(255 * ink)) > 0.85
+
+
+@pytest.mark.parametrize("width", [1, 20])
+def test_a_frame_is_looked_into_whether_its_line_is_fine_or_broad(width):
+    for digit in (0, 4, 8):
+        ink = framed(lines_of(digit, 160, 20), 0.3, 0.3, 0.3, 0.3)
+        page = np.pad(np.pad(ink, width, constant_values=1), 30)
+        assert likeness(normalise(255 * page), normalise(255 * ink)) > 0.99
+
+
+@pytest.mark.parametrize("height", [20, 400])
+def test_strokes_thinner_than_a_tenth_become_a_tenth(height):
+    for part in (1 / 20, 1 / 15):
+        ink = np.zeros((2 * height, 2 * height))
+        width = max(round(height * part), 1)
+        ink[height // 2 : height // 2 + height, height : height + width] = 1
+        ink[height // 2 : height // 2 + width, height // 2 : height + width] = 1
+        strokes = normalise(255 * ink)[12:20] / 255
+        assert 1.6 <= strokes.sum(axis=1).mean() <= 2.4
+
+
+@pytest.mark.parametrize("digit", [0, 2, 5, 8])
+def test_a_small_noisy_drawing_may_be_cropped_to_the_digit(digit):
+    ink = lines_of(digit, 23, 3)
+    page = 250 * (1 - ink) + np.random.default_rng(digit).normal(0, 4, ink.shape)
+    assert likeness(normalise(page), to_mnist(np.pad(ink, 9))) > 0.8
+
+
+def test_uneven_ink_is_no_fine_pen():
+    ink = framed(lines_of(7, 300, 40), 0.4, 0.4, 0.4, 0.4)
+    spots = np.indices(ink.shape).sum(axis=0) % 40 < 12
+    uneven = normalise(255 * ink * np.where(spots, 1, 0.4))
+    assert np.count_nonzero(uneven > 60) < 1.2 * np.count_nonzero(normalise(255 * ink) > 60)
+
+
+def test_one_dark_pixel_hides_no_digit():
+    page = 255 - 40 * framed(lines_of(4, 200, 24), 0.4, 0.4, 0.4, 0.4)
+    expected = normalise(page)
+    page[30, 30] = 0
+    np.testing.assert_allclose(normalise(page), expected, atol=1)
+
+
+def test_a_thin_line_as_long_as_the_digit_is_a_second_mark():
+    page = 255 * framed(lines_of(3, 200, 30), 0.3, 0.3, 0.3, 0.6)
+    page[40:310, -30] = 255
+    with pytest.raises(InputError, match="found 2 marks; expected a single digit"):
+        normalise(page)
+
+
+def test_dust_beside_a_comb_makes_it_no_digit():
+    page = np.zeros((400, 400))
+    page[200:212, 100:300] = 255
+    for left in range(100, 300, 48):
+        page[176:200, left : left + 8] = 255
+    page[205:208, 72:75] = page[205:208, 325:328] = 255
+    with pytest.raises(InputError, match="found a pattern of lines; expected a digit"):
+        normalise(page)
+
+
+@pytest.mark.parametrize("curve", [np.sqrt, np.square, lambda x: 0.5 + 0.4 * np.sin(6 * x)])
+def test_a_curve_between_two_axes_is_no_digit(curve):
+    x = np.linspace(0.02, 0.98, 200)
+    y = curve(x)
+    for joined in (True, False):
+        scene = Image.new("L", (300, 300))
+        drawing = ImageDraw.Draw(scene)
+        drawing.line([(40, 30), (40, 260), (270, 260)], 255, 2)
+        start = 40 if joined else 60
+        points = zip(start + 200 * x, 258 - 20 * (not joined) - 200 * y, strict=True)
+        drawing.line(list(points), 255, 5)
+        with pytest.raises(InputError, match="expected a"):
+            normalise(255 - np.asarray(scene).astype(float))
 
 
 def row_of_digits(digits: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -571,7 +735,7 @@ def page_of_text(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("paper", PAPERS)
-def test_several_digits_and_text_are_refused_by_their_number(paper, digits, tmp_path):
+def test_several_digits_and_text_are_refused_for_what_they_are(paper, digits, tmp_path):
     for seed in range(2):
         rng = np.random.default_rng(seed)
         text, row = page_of_text(rng), row_of_digits(digits, rng)
@@ -580,12 +744,12 @@ def test_several_digits_and_text_are_refused_by_their_number(paper, digits, tmp_
         Image.fromarray(255 - np.pad(text, 20)).save(tmp_path / "text.png")
         Image.fromarray(255 - np.pad(row, 20)).save(tmp_path / "row.png")
         for name in ("text.jpg", "text.png"):
-            with pytest.raises(
-                ValueError, match=r"^found \d{2,} marks, as in text or broken lines;"
-            ):
+            # On lined paper, letters may be joined.
+            found = r"^found (\d+ marks|a pattern of lines|a filled area); expected"
+            with pytest.raises(InputError, match=found):
                 read_digit(tmp_path / name)
         for name in ("row.jpg", "row.png"):
-            with pytest.raises(ValueError, match=r"^found [2-9] marks; expected a single digit$"):
+            with pytest.raises(InputError, match=r"^found [2-9] marks; expected a single digit$"):
                 read_digit(tmp_path / name)
 
 
@@ -596,7 +760,7 @@ def test_the_fainter_one_of_two_digits_is_not_overlooked():
     drawing.line([(300, 150), (295, 240), (360, 240)], 110, 8)
     drawing.line([(350, 180), (350, 300)], 110, 8)
     light = np.linspace(0.6, 1, 600) * np.asarray(page)
-    with pytest.raises(ValueError, match=r"^found 2 marks; expected a single digit$"):
+    with pytest.raises(InputError, match=r"^found 2 marks; expected a single digit$"):
         normalise(light + np.random.default_rng(0).normal(0, 2, light.shape))
 
 
@@ -608,9 +772,11 @@ def test_an_empty_page_is_refused(paper, tmp_path):
         sheet = paper_of(paper, (450, 600), rng) * light_of((450, 600), rng)[..., np.newaxis]
         page = 250 * sheet + rng.normal(0, 3, sheet.shape)
         Image.fromarray(np.clip(page, 0, 255).astype(np.uint8)).save(tmp_path / "page.jpg")
-        with pytest.raises(ValueError, match="expected a") as raised:
+        try:
             read_digit(tmp_path / "page.jpg")
-        problems.append(str(raised.value))
+        except InputError as error:
+            problems.append(str(error))
+    assert len(problems) >= 11
     found = "nothing stands out" if paper == "plain" else "found"
     assert np.mean([problem.startswith(found) for problem in problems]) > 0.5
 
@@ -627,36 +793,29 @@ def test_a_fine_pen_counts_as_a_broad_one():
 def test_two_digits_close_to_each_other_are_two():
     ones = np.zeros((200, 200), dtype=np.uint8)
     ones[50:150, 80:90] = ones[50:150, 98:108] = 255
-    with pytest.raises(ValueError, match=r"^found 2 marks; expected a single digit$"):
+    with pytest.raises(InputError, match=r"^found 2 marks; expected a single digit$"):
         normalise(ones)
-
-
-def test_a_line_is_no_digit():
-    line = np.zeros((200, 400), dtype=np.uint8)
-    line[90:110, 50:350] = 255
-    with pytest.raises(ValueError, match=r"^found a line or a row of letters; expected a digit$"):
-        normalise(line)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_an_output_that_is_no_regular_file_would_not_be_replaced(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(OSError, match=r"pipe: is no regular file; expected a file or a free name"):
+    with pytest.raises(OSError, match=r"pipe: is not a regular file"):
         check_file(pipe)
 
 
 def test_squared_paper_that_ends_inside_the_picture_is_no_digit():
     page = np.full((400, 500), 235, dtype=np.uint8)
     page[100:301:15, 100:401] = page[100:301, 100:401:15] = 40
-    with pytest.raises(ValueError, match=r"^found a pattern of lines; expected a digit$"):
+    with pytest.raises(InputError, match=r"found a pattern of lines; expected a digit$"):
         normalise(page)
 
 
 def test_a_spot_of_dust_is_no_digit():
     page = np.full((800, 800), 230, dtype=np.uint8)
     page[400:405, 300:306] = 20
-    with pytest.raises(ValueError, match="found nothing larger than a speck; expected"):
+    with pytest.raises(InputError, match="expected"):
         normalise(page)
 
 
@@ -665,8 +824,8 @@ def test_a_large_picture_is_scaled_down_first(digits, tmp_path):
     small.resize((2500, 2000)).save(tmp_path / "large.jpg")
     assert max(read_picture(tmp_path / "large.jpg").shape) <= 800
     expected = np.asarray(small.resize((625, 500)).convert("L"))
-    difference = read_digit(tmp_path / "large.jpg").astype(int) - normalise(expected)
-    assert np.abs(difference).mean() < 8
+    # A pen at the limit may be widened by a pixel more or less.
+    assert likeness(read_digit(tmp_path / "large.jpg"), normalise(expected)) > 0.75
 
 
 def dark(digits: NDArray[np.uint8]) -> Image.Image:
@@ -777,10 +936,17 @@ def saved(image: Image.Image, **options: Any) -> Callable[[Path], None]:
     return lambda path: image.save(path, **options)
 
 
+def spoiled(value: float) -> Image.Image:
+    """Give a picture with a line, one pixel of which has this value."""
+    pixels = np.zeros((28, 28), dtype=np.float32)
+    pixels[5:20, 13] = 200
+    pixels[3, 4] = value
+    return Image.fromarray(pixels)
+
+
 GOOD_PNG = png(28, 28, bytes(29 * 28))
 BLANK = Image.new("L", (28, 28), 200)
 ANIMATION = {"save_all": True, "append_images": [Image.new("L", (28, 28), 9)]}
-NOT_A_NUMBER = Image.fromarray(np.full((28, 28), np.nan, dtype=np.float32))
 NOISE = Image.fromarray(np.random.default_rng(0).normal(200, 5, (300, 300)).astype(np.uint8))
 
 BAD_IMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -826,10 +992,12 @@ BAD_IMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "animated.gif": (saved(BLANK, **ANIMATION), "has 2 images; expected a single one"),
     "animated.png": (saved(BLANK, **ANIMATION), "has 2 images; expected a single one"),
-    "nan.tiff": (saved(NOT_A_NUMBER), "nothing stands out from the background; expected a digit"),
+    "nan.tiff": (saved(spoiled(np.nan)), "has pixels that are infinite or not a number"),
+    "infinite.tiff": (saved(spoiled(np.inf)), "has pixels that are infinite or not a number"),
+    "loop.png": (lambda path: path.symlink_to(path), "cannot be read (Too many levels of symbolic"),
 }
 if hasattr(os, "mkfifo"):
-    BAD_IMAGES["pipe.png"] = (os.mkfifo, "is no regular file")
+    BAD_IMAGES["pipe.png"] = (os.mkfifo, "is not a regular file")
 
 
 @pytest.mark.parametrize("name", BAD_IMAGES)
@@ -865,14 +1033,82 @@ def test_an_empty_argument_is_no_folder(words, capsys):
     assert "an argument is empty; expected the name of a file" in capsys.readouterr().err
 
 
+NAMES = {
+    "escape": b"a\x1b[31m.png",
+    "end of line": b"a\nb.png",
+    "bytes": b"a\xff.png",
+    "right to left": "a\u202egnp.png".encode(),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_the_terminal_gets_no_character_of_a_name_that_it_would_obey(
+    name, softmax_file, digits, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    good, missing = os.fsdecode(name), os.fsdecode(b"missing" + name)
+    Image.fromarray(digits[0]).save("seven.png")
+    Path("seven.png").rename(good)
+    outputs = ["--csv", "all.csv", "--show-input", "input.png"]
+    assert main([str(softmax_file[1]), good, missing, *outputs]) == 2
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].split()[1] == "7"
+    assert (out.count("\n"), err.count("\n")) == (2, 1)
+    shown = (out + err).replace("\n", "").replace("\u202f", "")
+    assert shown.isprintable()
+    with Path("all.csv").open(newline="", encoding="utf-8") as file:
+        row = list(csv.reader(file))[1]
+    assert row[:2] == [good.encode(errors="backslashreplace").decode(), "7"]
+    assert Path("input.png").stat().st_size > 1000
+
+
+def test_outputs_are_written_through_links(softmax_file, digits, tmp_path):
+    Image.fromarray(digits[0]).save(tmp_path / "a.png")
+    links = {}
+    for name in ("all.csv", "input.png"):
+        links[tmp_path / name] = tmp_path / "elsewhere" / name
+        links[tmp_path / name].parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(links[tmp_path / name])
+    table, picture = map(str, links)
+    words = [str(softmax_file[1]), str(tmp_path / "a.png")]
+    assert main([*words, "--csv", table, "--show-input", picture]) == 0
+    for link, target in links.items():
+        assert link.is_symlink()
+        assert target.stat().st_size > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_as_weights_is_refused_without_waiting_for_a_writer(digits, tmp_path):
+    Image.fromarray(digits[0]).save(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "w.npz")
+    with pytest.raises(InputError, match=r"w\.npz: is not a regular file$"):
+        main([str(tmp_path / "w.npz"), str(tmp_path / "a.png")])
+
+
+def test_weights_of_two_digits_say_which_they_know(logistic_file, digits, tmp_path, capsys):
+    Image.fromarray(digits[0]).save(tmp_path / "a.png")
+    code, lines, (note,) = classify(capsys, logistic_file[1], tmp_path / "a.png")
+    assert (code, len(lines)) == (0, 2)
+    assert note.endswith("only knows 7 and 1: every other digit is read as one of them")
+
+
+def test_very_large_and_very_small_values_are_shades_like_others(digits, tmp_path):
+    for scale in (1e-30, 1e30):
+        Image.fromarray(digits[0].astype(np.float32) * np.float32(scale)).save(tmp_path / "a.tiff")
+        with warnings.catch_warnings(action="error"):
+            found = read_digit(tmp_path / "a.tiff").astype(int)
+        assert np.abs(found - digits[0]).max() <= 1
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the memory used")
 @pytest.mark.parametrize(("name", "most"), [("large.jpg", 0.5), ("large.png", 1)])
 def test_a_photograph_of_108_megapixels_is_read_in_a_gigabyte(name, most, digits, tmp_path):
     small = a_third_or_less(digits[0], "plain", np.random.default_rng(0))
     small.resize((12_000, 9_000), 0).save(tmp_path / name, compress_level=1)
     code = (
-        "import re, sys; from predict.normalisation import normalise;"
-        "from predict.pictures import read_picture;"
+        "import re, sys; from tools.predict.normalisation import normalise;"
+        "from tools.predict.pictures import read_picture;"
         "print(normalise(read_picture(sys.argv[1])).sum(),"
         "*re.findall(r'VmHWM:\\s*(\\d+) kB', open('/proc/self/status').read()))"
     )
@@ -896,7 +1132,7 @@ def test_a_damaged_png_is_one_line_wherever_the_damage_is(digits, tmp_path):
         path.write_bytes(damaged)
         try:
             assert read_digit(path).shape == (28, 28)
-        except ValueError as error:
+        except InputError as error:
             complaints.append(str(error))
     assert len(complaints) > 60
     assert all(complaints)
@@ -909,7 +1145,7 @@ def test_nothing_but_complaints_if_no_image_is_good(softmax_file, tmp_path, caps
 
 def test_bad_weights_are_refused(digits, tmp_path):
     Image.fromarray(digits[0]).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"a\.png: is damaged, or no weights file$"):
+    with pytest.raises(InputError, match=r"a\.png: is damaged, or not a weights file$"):
         main([str(tmp_path / "a.png"), str(tmp_path / "a.png")])
 
 
@@ -918,10 +1154,10 @@ def test_weights_whose_classes_are_not_ten_different_digits_are_refused(
     classes, softmax_file, digits, tmp_path
 ):
     saved = load_weights(softmax_file[1])
-    other = saved._replace(settings=saved.settings | {"classes": classes})
-    save_weights(tmp_path / "w.npz", other)
+    settings = saved.settings | {"classes": classes}
+    save_weights(tmp_path / "w.npz", saved.w, settings, train_history={}, val_history={})
     Image.fromarray(digits[0]).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match="expected a list of 10 different digits"):
+    with pytest.raises(InputError, match="expected a list of 10 different digits"):
         main([str(tmp_path / "w.npz"), str(tmp_path / "a.png")])
 
 
@@ -948,7 +1184,7 @@ def test_every_way_to_call_it_ends_with_its_exit_code(
     Image.fromarray(digits[0]).save("seven.png")
 
     def run(*arguments: object) -> tuple[object, str, str]:
-        command = [str(ROOT / "predict" / "__main__.py"), *map(str, arguments)]
+        command = [str(PREDICT / "__main__.py"), *map(str, arguments)]
         monkeypatch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit) as ended:
             command_line.run(main)
@@ -966,7 +1202,7 @@ def test_every_way_to_call_it_ends_with_its_exit_code(
         "",
         f"python -m tools.predict: error: {missing}\n",
     )
-    swapped = "python -m tools.predict: error: seven.png: is damaged, or no weights file\n"
+    swapped = "python -m tools.predict: error: seven.png: is damaged, or not a weights file\n"
     assert run("seven.png", softmax_file[1]) == (2, "", swapped)
     code, _, complaints = run(softmax_file[1])
     assert (code, complaints.count("\n")) == (2, 1)

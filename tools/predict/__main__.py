@@ -1,18 +1,20 @@
 """Classify image files of handwritten digits with trained weights."""
 
+import argparse
 import csv
+import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from common.arguments import Floats
-from common.command_line import EXIT_ERROR, Parser, fail, run
+from common.command_line import EXIT_ERROR, Parser, fail, one_line, program, run, visible
 from common.errors import InputError
 from common.files import atomic_path, check_file
 from common.numbers import number, printable
@@ -35,7 +37,7 @@ def model_of(saved: SavedWeights) -> BinaryModel | SoftmaxModel:
 
     Raises
     ------
-    ValueError
+    InputError
         If the settings state no model, or one that the weights or classes do not fit.
     """
     kind, classes = saved.settings.get("model"), saved.settings.get("classes")
@@ -98,37 +100,66 @@ def contributions(
     return np.reshape(pixels, image.shape), float(bias)
 
 
-class Seen(NamedTuple):
-    """What `draw_inputs` draws of an image; ``pixels`` and ``bias`` are its `contributions`."""
+class Classified(NamedTuple):
+    """An image and what the model made of it.
 
-    title: str
+    Attributes
+    ----------
+    name : str
+    digit, runner_up : int
+        The most and the second most probable class.
+    digit_probability, runner_up_probability : float
+    probabilities : ndarray of shape (K,), float
+        Of all classes, see `class_probabilities`.
+    picture : ndarray of shape (H, W)
+        What was read.
+    image : ndarray of shape (28, 28), uint8
+        What the model saw of it.
+    pixels : ndarray of shape (28, 28), float
+    bias : float
+        What speaks for the digit and against the runner-up, see `contributions`.
+    """
+
+    name: str
     digit: int
     runner_up: int
+    digit_probability: float
+    runner_up_probability: float
+    probabilities: Floats
     picture: NDArray
     image: NDArray
     pixels: Floats
     bias: float
 
 
-def draw_inputs(inputs: Sequence[Seen], path: Path) -> None:
+def draw_inputs(found: Sequence[Classified], path: Path) -> None:
     """Draw a row for each image: what was read, what the model sees, what speaks for its digit.
 
     Parameters
     ----------
-    inputs : sequence of Seen
+    found : sequence of Classified
     path : pathlib.Path
     """
-    count = len(inputs)
+    count = len(found)
     figure = Figure(figsize=(9, 3.4 * count))
-    figure.subplots_adjust(0.01, 0.08 / count, 0.99, 1 - 0.08 / count, wspace=0.02, hspace=0.18)
-    most = max(np.abs(seen.pixels).max() for seen in inputs) or 1
-    for row, seen in zip(figure.subplots(count, 3, squeeze=False), inputs, strict=True):
+    figure.subplots_adjust(
+        left=0.01,
+        bottom=0.08 / count,
+        right=0.99,
+        top=1 - 0.08 / count,
+        wspace=0.02,
+        hspace=0.18,
+    )
+    most = max(np.abs(image.pixels).max() for image in found) or 1
+    for row, seen in zip(figure.subplots(count, 3, squeeze=False), found, strict=True):
         row[0].imshow(seen.picture, cmap="gray")
         row[1].imshow(seen.image, cmap="gray")
         row[2].imshow(seen.pixels, cmap="RdBu_r", vmin=-most, vmax=most)
         for axes in row:
             axes.set(xticks=[], yticks=[], anchor="N")
-        row[0].set_title(seen.title, loc="left", parse_math=False)
+        percent = number(seen.digit_probability, ".1%")
+        title = f"{short_name(seen.name)}: {seen.digit} ({percent})"
+        row[0].set_title(title, loc="left", parse_math=False)
         row[2].set_title(f"red: for {seen.digit}, blue: for {seen.runner_up}", loc="left")
         total, bias = number(seen.pixels.sum() + seen.bias, ".2f"), number(seen.bias, ".2f")
         label = f"the sum: logits differ by {total}, with bias {bias}"
@@ -137,6 +168,121 @@ def draw_inputs(inputs: Sequence[Seen], path: Path) -> None:
     with warnings.catch_warnings(action="ignore"):
         # Matplotlib draws at most 2¹⁶ pixels in a column.
         figure.savefig(path, dpi=min(100, 18_000 / count))
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line, and refuse outputs that cannot be written before the work begins."""
+    parser = Parser(description=__doc__, epilog=EPILOG)
+    parser.add_argument(
+        "weights",
+        metavar="WEIGHTS",
+        help="a file written by training: weights/*.npz",
+    )
+    parser.add_argument(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        help="PNG, JPEG or other image files",
+    )
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write a table of all probabilities",
+    )
+    parser.add_argument(
+        "--show-input",
+        type=Path,
+        metavar="FILE",
+        help="draw what speaks for each digit",
+    )
+    words = sys.argv[1:] if argv is None else argv
+    if "" in words:
+        parser.error("an argument is empty; expected the name of a file")
+    args = parser.parse_args(words)
+    outputs = [path for path in (args.csv, args.show_input) if path]
+    for path in outputs:
+        check_file(path)
+    read = {os.path.realpath(name) for name in (args.weights, *args.images)}
+    written = {os.path.realpath(path) for path in outputs}
+    if read & written or len(written) < len(outputs):
+        parser.error("--csv or --show-input names a file that is read, or both name the same one")
+    if args.show_input and args.show_input.suffix.lower() not in PICTURES:
+        expected = f"expected a name that ends in one of {' '.join(PICTURES)}"
+        parser.error(f"--show-input is {args.show_input}; {expected}")
+    return args
+
+
+def print_notes(weights: str, settings: dict[str, Any]) -> None:
+    """Say on standard error what the weights cannot tell, if they are not of all ten digits."""
+    classes, data = settings["classes"], settings.get("data", "MNIST")
+    if data != "MNIST":
+        note(f"{weights} was trained on {data}: a digit stands for a class of these data")
+    elif len(classes) < 10:
+        known = " and ".join(str(digit) for digit in classes)
+        note(f"{weights} only knows {known}: every other digit is read as one of them")
+
+
+def note(message: str) -> None:
+    """Print a note as one line on standard error."""
+    print(f"{program()}: note: {one_line(message)}", file=sys.stderr)
+
+
+def classify(
+    name: str, model: BinaryModel | SoftmaxModel, classes: Sequence[int]
+) -> Classified | None:
+    """Classify an image file; return None, and say why on standard error, if that is impossible."""
+    try:
+        picture = read_picture(name)
+        image = normalise(picture)
+    except InputError as error:
+        fail(f"{name}: {error}")
+        return None
+    probabilities = class_probabilities(model, image[np.newaxis])[0]
+    first, second = np.argsort(-probabilities, kind="stable")[:2]
+    pixels, bias = contributions(model, image, first, second)
+    return Classified(
+        name=name,
+        digit=classes[first],
+        runner_up=classes[second],
+        digit_probability=probabilities[first],
+        runner_up_probability=probabilities[second],
+        probabilities=probabilities,
+        picture=picture,
+        image=image,
+        pixels=pixels,
+        bias=bias,
+    )
+
+
+def write_csv(found: Sequence[Classified], classes: Sequence[int], path: Path) -> None:
+    """Write a row of all probabilities for each image."""
+    # Bytes of a name that are not UTF-8 are spelled out.
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["image", "digit", *classes])
+        for image in found:
+            writer.writerow([image.name, image.digit, *image.probabilities.tolist()])
+
+
+def print_table(found: Sequence[Classified]) -> None:
+    """Print a line for each image: its digit and its runner-up."""
+    names = [short_name(image.name) for image in found]
+    width = max(len("image"), *map(len, names))
+    print(f"{'image':{width}}  digit  probability  runner-up")
+    for name, image in zip(names, found, strict=True):
+        percent = number(image.digit_probability, ".1%")
+        runner_up = f"{image.runner_up} ({number(image.runner_up_probability, '.1%')})"
+        print(printable(f"{name:{width}}  {image.digit:>5}  {percent:>11}  {runner_up}"))
+
+
+def short_name(name: str) -> str:
+    """Give the end of a file's name, without characters that a terminal would obey."""
+    shown = visible(name)
+    return shown if len(shown) <= LONGEST_NAME else f"…{shown[1 - LONGEST_NAME :]}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -153,73 +299,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises
     ------
-    ValueError
+    InputError
         If the weights cannot be used.
-    OSError
-        If a file cannot be written.
+    FileError
+        If a file cannot be read or written.
     """
-    parser = Parser(description=__doc__, epilog=EPILOG)
-    parser.add_argument(
-        "weights", metavar="WEIGHTS", help="a file written by training: weights/*.npz"
-    )
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="PNG, JPEG or other image files")
-    parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="write a table of all probabilities"
-    )
-    parser.add_argument(
-        "--show-input", type=Path, metavar="FILE", help="draw what speaks for each digit"
-    )
-    words = sys.argv[1:] if argv is None else argv
-    if "" in words:
-        parser.error("an argument is empty; expected the name of a file")
-    args = parser.parse_args(words)
-    outputs = [path for path in (args.csv, args.show_input) if path]
-    for path in outputs:
-        check_file(path)
-    read = {Path(name).resolve() for name in (args.weights, *args.images)}
-    if len({*read, *(path.resolve() for path in outputs)}) < len(read) + len(outputs):
-        parser.error("--csv or --show-input names a file that is read, or both name the same one")
-    if args.show_input and args.show_input.suffix.lower() not in PICTURES:
-        expected = f"expected a name that ends in one of {' '.join(PICTURES)}"
-        parser.error(f"--show-input is {args.show_input}; {expected}")
+    args = parse(argv)
     saved = load_weights(args.weights)
     model, classes = model_of(saved), saved.settings["classes"]
-    data = saved.settings.get("data", "MNIST")
-    if data != "MNIST":
-        note = f"{args.weights} was trained on {data}: a digit stands for a class of these data"
-        print(f"{parser.prog}: note: {note}", file=sys.stderr)
+    print_notes(args.weights, saved.settings)
 
-    lines = [("image", "digit", "probability", "runner-up")]
-    table, inputs = [["image", "digit", *classes]], []
-    for name in args.images:
-        try:
-            grey = read_picture(name)
-            image = normalise(grey)
-        except InputError as error:
-            fail(f"{name}: {error}")
-            continue
-        probabilities = class_probabilities(model, image[np.newaxis])[0]
-        first, second = np.argsort(-probabilities, kind="stable")[:2]
-        digit, runner_up = classes[first], classes[second]
-        percent, next_percent = (number(probabilities[k], ".1%") for k in (first, second))
-        shown = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
-        lines.append((shown, digit, percent, f"{runner_up} ({next_percent})"))
-        table.append([name, digit, *probabilities.tolist()])
-        if args.show_input:
-            terms = contributions(model, image, first, second)
-            title = f"{shown}: {digit} ({percent})"
-            inputs.append(Seen(title, digit, runner_up, grey, image, *terms))
-
+    results = [classify(name, model, classes) for name in args.images]
+    found = [result for result in results if result is not None]
     if args.csv:
-        with atomic_path(args.csv) as path, path.open("w", newline="", encoding="utf-8") as out:
-            csv.writer(out, lineterminator="\n").writerows(table)
-    if inputs:
+        write_csv(found, classes, args.csv)
+    if found and args.show_input:
         with atomic_path(args.show_input) as path:
-            draw_inputs(inputs, path)
-    width = max(len(shown) for shown, *_ in lines)
-    for shown, *rest in lines if len(lines) > 1 else []:
-        print(printable("{:{}}  {:>5}  {:>11}  {}".format(shown, width, *rest)))
-    return 0 if len(lines) > len(args.images) else EXIT_ERROR
+            draw_inputs(found, path)
+    if found:
+        print_table(found)
+    return 0 if len(found) == len(results) else EXIT_ERROR
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,36 +18,41 @@ SIDE = IMAGE_SHAPE[0]
 BOX_SIDE = 20
 BOX_MARGIN = (SIDE - BOX_SIDE) // 2
 
-# How much ink a stroke has at its edge, compared to the pixel with the most. The halos in JPEGs and
-# the fringes of enlarged images have less.
-EDGE = 0.25
-# The same in photographs of plain paper, where ink may be uneven, and of lined paper: lines have
-# less.
-PLAIN_EDGE, PHOTOGRAPH_EDGE = 0.3, 0.5
-# A stroke narrower than the first part of the digit's longer side is widened to the second one:
-# MNIST's pens were not as fine, and the models have seen no others.
-FINE_STROKE, USUAL_STROKE = 1 / 20, 1 / 8
-# Ink differs from the background by more than this many standard deviations of its noise; in
-# photographs it also takes more than this part of the light.
-NOISE_LIMIT = 6
+# A pixel is a part of a stroke if it has more than this fraction of the darkest ink. In drawings,
+# the halos of JPEGs and the fringes of enlarged images have less; on plain paper so has noise; on
+# any paper so have printed lines.
+DRAWING_EDGE, PLAIN_EDGE, PAPER_EDGE = 0.25, 0.3, 0.5
+# The skewness of a picture with light ink is at least this; it is dimensionless. Shadows on an
+# empty page have up to 0.15, light digits that are cropped tightly 0.3 or more.
+LIGHT_INK = 0.2
+# Ink on paper takes at least this fraction of the light; the noise of an empty page takes less.
 FAINTEST_INK = 0.15
-# The longer side of the smallest digit, compared to the picture's, and in pixels.
-SPECK_SIDE, SPECK_PIXELS = 0.02, 4
-# In a panel; an 8 has two, careless ones a few more.
-MOST_HOLES = 6
-# The diameter of the largest disk in the ink, compared to the longer side: one of 900 digits
-# of MNIST has more; a filled square or circle has 1.
+# The fraction of a picture's pixels that is ignored when the darkest ink is looked for: dust.
+DUST = 1 / 5000
+# The thinnest stroke, as a fraction of the digit's longer side: of MNIST's images, nine of ten have
+# more.
+THINNEST_STROKE = 1 / 10
+# The diameter of the largest disk in the ink, as a fraction of the digit's longer side: one of 900
+# images of MNIST has more; a filled square or circle has 1.
 WIDEST_STROKE = 0.5
-# How much of its box a digit fills, unless it is a narrow 1.
-FULL = 0.85
-# The same of bars without space between them; a 1 with a foot fills less.
-BROAD = 0.45
-# How many strokes a row and a column of a digit cross, but for a tenth of its longer side: a wide 4
-# has three beside each other, a curly 3 four above each other; bars, faces and curves have more.
-MOST_ACROSS, MOST_DOWN, CURLS = 3, 4, 0.1
-# How much of its box a frame fills with what is in it. MNIST's 0 and 8 fill at most 0.88.
-FRAME = 0.9
-# The longer side in pixels.
+# How much of its bounding box a frame or a panel fills, together with what is in it. MNIST's 0 and
+# 8 fill at most 0.88. A bar that is a 1 fills its box, too, but is narrower.
+PANEL_FILL, PANEL_WIDTH = 0.9, 1 / 4
+# How many strokes a row and a column of a digit cross: a wide 4 has three beside each other, a
+# curly 3 four above each other. Text, grids and curves have more.
+MOST_ACROSS, MOST_DOWN = 3, 4
+# A smaller fraction of the digit's longer side does not count: a serif, a bump.
+BUMP = 0.1
+# Bars and axes are straight over this fraction of their length.
+FULL_LENGTH = 0.9
+# A mark with a smaller fraction of the digit's ink is not a second digit.
+SMALLEST_MARK = 0.1
+# A fragment with a smaller fraction of the ink of the largest one is dust, which says nothing about
+# the digit's size and strokes.
+DUST_MARK = 0.01
+# How far apart hatched lines are at most, as a fraction of the digit's height.
+HATCHES = 1 / 25
+# The longer side of the smallest picture that can be a photograph, in pixels.
 SMALLEST_PHOTOGRAPH = 100
 EIGHT_NEIGHBOURS = np.ones((3, 3))
 
@@ -57,8 +63,9 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
     Parameters
     ----------
     grey : ndarray of shape (H, W), numbers, finite
-        A drawing on a background of one shade, dark on light or light on dark; or a photograph of
-        dark ink on paper, plain or with lines, however the light falls on it. It may be in a frame.
+        A drawing on a background of one shade, or a photograph of paper or of a blackboard, plain
+        or with lines. The digit may be darker or lighter than its background, and in a frame or on
+        a panel.
 
     Returns
     -------
@@ -67,130 +74,133 @@ def normalise(grey: NDArray) -> NDArray[np.uint8]:
 
     Raises
     ------
-    ValueError
+    InputError
         If there is no digit, or more than one. It says what was found.
     """
-    inside = inside_of_frame(grey, np.abs(grey - np.median(border_of(grey))), EDGE)
-    if inside is None and max(grey.shape) >= SMALLEST_PHOTOGRAPH:
-        inside = inside_of_frame(grey, ink_on_paper(grey, 1 / 2), PHOTOGRAPH_EDGE)
+    grey = grey.astype(np.float64)
+    inside = inside_of_panel(grey)
     if inside is not None:
         try:
             return normalise(inside)
         except InputError as error:
             raise InputError(f"in a frame or on a panel: {error}") from None
-    problems: dict[float, ValueError] = {}
-    for ink, edge, may_touch in readings(grey):
+    dark = dark_on_light(grey)
+    problems = []
+    for view in views(dark):
         try:
-            return to_mnist(widen(cut_out(ink, edge, may_touch)))
+            return to_mnist(widen(cut_out(dark, view)))
         except InputError as error:
-            problems.setdefault(edge, error)
-    # The limit that is meant for any paper tells most of what there is.
-    raise problems.get(PHOTOGRAPH_EDGE) or problems[EDGE]
+            problems.append(error)
+    raise problems[-1]
 
 
-def inside_of_frame(grey: NDArray, ink: NDArray, edge: float) -> NDArray | None:
-    """Find what is in a frame, on a panel of another shade, or between the axes of a plot.
-
-    Parameters
-    ----------
-    grey, ink, edge
-        As in `normalise` and `cut_out`.
-
-    Returns
-    -------
-    ndarray of shape (h, w), numbers, or None if there is no frame
-        A part of `grey`.
-
-    Raises
-    ------
-    ValueError
-        If what is in the frame is no digit.
-    """
-    parts, _ = ndimage.label(ink > edge * ink.max(), EIGHT_NEIGHBOURS)
-    boxes = ndimage.find_objects(parts)
-    areas = np.array([parts[box].size for box in boxes])
-    largest = int(np.argmax(areas)) if boxes else 0
-    if not boxes or largest + 1 in border_of(parts):
-        return None
-    rows, columns = boxes[largest]
-    marks = parts[rows, columns]
-    frame = marks == largest + 1
-    longest = max(frame.shape)
-    filled = ndimage.binary_fill_holes(frame)
-    holes, count = ndimage.label(filled & ~frame)
-    is_frame = filled.mean() >= FRAME and min(frame.shape) >= longest / 4 and count > 0
-    similar = 1 + np.flatnonzero(areas > areas[largest] / 2)
-    if is_frame and not np.isin(similar, marks).all():
-        raise InputError(f"found {len(similar)} frames or panels; expected a single digit")
-    hole = holes == np.argmax(np.bincount(holes[holes > 0], minlength=2))
-    content = (hole & (marks > 0)).any(axis=0)
-    # A panel has holes, one of which may be another panel; a frame is a line around one hole.
-    is_many = content.any() or count > MOST_HOLES
-    if frame.mean() > 0.5 or (frame.mean() > 0.25 and hole.mean() < 0.5 and is_many):
-        # The holes are the digit, if they are more than specks.
-        if is_frame and max(holes[box_of(holes > 0)].shape) > longest / 5:
-            margin = 1 + longest // 50
-            return grey[rows, columns][margin:-margin, margin:-margin]
-    elif is_frame and count <= MOST_HOLES:
-        # The line of a square 0 is broader, and there is nothing in it.
-        down, across = box_of(hole)
-        is_thin = frame.mean() < 0.2 or max(hole[down, across].shape) > 0.92 * longest
-        if (content.any() or is_thin) and not 0 < content.sum() < 0.85 * len(content):
-            raise InputError("found a frame, as of a plot, without a digit; expected a digit")
-        if content.any():
-            return grey[rows, columns][down, across][1:-1, 1:-1]
-    # Not a dark place in uneven ink; shadows reach the edge of the picture.
-    faint, _ = ndimage.label(ink > EDGE * ink.max(), EIGHT_NEIGHBOURS)
-    amount = np.count_nonzero(~np.isin(faint, [0, *border_of(faint)]))
-    if frame.sum() > 0.6 * amount and longest >= smallest_digit(ink.shape):
-        check_strokes(frame)
-    return None
-
-
-def readings(grey: NDArray) -> Iterator[tuple[Floats, float, bool]]:
-    """Tell ink from background in several ways, for `cut_out`; the first that succeeds is right.
+def inside_of_panel(grey: NDArray) -> NDArray | None:
+    """Find what is in a frame, between the axes of a plot, or on a sheet or panel.
 
     Parameters
     ----------
     grey : ndarray of shape (H, W)
         As in `normalise`.
 
-    Yields
-    ------
+    Returns
+    -------
+    ndarray of shape (h, w), or None if there is no frame or panel, or several
+        A part of `grey`.
+    """
+    contrast = np.abs(grey - np.median(border_of(grey)))
+    parts, _ = ndimage.label(contrast > DRAWING_EDGE * contrast.max(), EIGHT_NEIGHBOURS)
+    boxes = ndimage.find_objects(parts)
+    if not boxes:
+        return None
+    areas = np.array([parts[box].size for box in boxes])
+    main = int(np.argmax(areas))
+    box = boxes[main]
+    panel = parts[box] == main + 1
+    is_second = areas > areas[main] / 2
+    is_second[parts[box][parts[box] > 0] - 1] = False
+    if main + 1 in border_of(parts) or is_second.any() or not is_panel(panel):
+        return None
+    inside = grey[box]
+    holes, count = ndimage.label(ndimage.binary_fill_holes(panel) & ~panel)
+    if count:
+        hole = holes == 1 + np.argmax(np.bincount(holes.ravel())[1:])
+        # A frame is a line around one large hole. On a panel, the holes are the digit.
+        if hole.mean() > 0.5:
+            inside = inside[box_of(hole)]
+    margin = 1 + max(inside.shape) // 50
+    return inside[margin:-margin, margin:-margin] if min(inside.shape) > 2 * margin else None
+
+
+def is_panel(mark: NDArray[np.bool_]) -> bool:
+    """Tell whether a mark, cut out at its bounding box, is a frame or a panel."""
+    is_broad = min(mark.shape) > PANEL_WIDTH * max(mark.shape)
+    return bool(is_broad and ndimage.binary_fill_holes(mark).mean() >= PANEL_FILL)
+
+
+def dark_on_light(grey: NDArray) -> NDArray:
+    """Turn light ink on dark into dark ink on light, so that nothing else needs to ask which it is.
+
+    Ink differs from its surroundings by much, on a small area, and the rest by little, whichever
+    way the light falls. So the differences are skewed to the side of the ink.
+    """
+    step = -(-max(grey.shape) // SMALLEST_PHOTOGRAPH)
+    blocks = block_means(grey, step)
+    surroundings = ndimage.gaussian_filter(blocks, max(blocks.shape) / 6, mode="nearest")
+    difference = blocks - surroundings
+    is_light = np.mean(difference**3) > LIGHT_INK * np.mean(difference**2) ** 1.5
+    return grey.max() + grey.min() - grey if is_light else grey
+
+
+def block_means(grey: NDArray, step: int) -> Floats:
+    """Compute the means of blocks of so many rows and columns; what is left over is left out."""
+    height, width = (side // step * step for side in grey.shape)
+    if not height or not width:
+        return grey
+    return grey[:height, :width].reshape(height // step, step, width // step, step).mean((1, 3))
+
+
+class View(NamedTuple):
+    """A way to see a picture.
+
+    Attributes
+    ----------
     ink : ndarray of shape (H, W), float, values >= 0
         How much ink a pixel has.
     edge : float
-        How much a stroke has at its edge, compared to the pixel with the most.
-    may_touch : bool
-        Whether the digit may reach the edge of the picture.
+        How much the edge of a stroke has, as a fraction of the darkest ink.
+    at_the_edge : {"refused", "left out", "kept"}
+        What becomes of marks that touch the edge of the picture. Left out they are if the largest
+        mark is a line or a shadow; otherwise it is the digit, and they may be a second one.
+    """
+
+    ink: Floats
+    edge: float
+    at_the_edge: Literal["refused", "left out", "kept"]
+
+
+def views(grey: NDArray) -> Iterator[View]:
+    """List the ways to see a picture of dark ink; the first one that shows a single digit is right.
+
+    Parameters
+    ----------
+    grey : ndarray of shape (H, W)
     """
     border = border_of(grey)
-    contrast = np.median(border) - grey
-    if contrast.sum() < 0:
-        contrast = -contrast
-    drawn = np.maximum(contrast, 0)
-    is_drawing = spread(border) <= 0.005 * contrast.max()
-    if is_drawing:
-        yield drawn, EDGE, False
-    side = max(grey.shape)
-    # What an opening leaves is wider than any stroke: shadows, and light from one side. For what is
-    # so wide, a fourth of the rows and columns is enough.
-    step = 4 if side >= SMALLEST_PHOTOGRAPH else 1
-    wide = math.ceil(0.4 * side / step)
-    light = ndimage.grey_opening(contrast[::step, ::step], wide, mode="constant")
-    is_even = np.ptp(light) <= 0.1 * contrast.max()
-    if side >= SMALLEST_PHOTOGRAPH or not is_drawing:
-        dark_on_light = grey.max() - contrast if is_even else grey
-        ink = ink_on_paper(dark_on_light, 1 / 6)
-        noise = np.median(ink) + NOISE_LIMIT * spread(ink)
-        ink = np.where(ink.max() > max(FAINTEST_INK, noise), ink, 0)
-        # Uneven ink is read as a whole where the paper is plain.
-        if PLAIN_EDGE * ink.max() > noise:
-            yield ink, PLAIN_EDGE, False
-        if ink.any() or not is_drawing:
-            yield ink, PHOTOGRAPH_EDGE, False
-    if is_even and (is_drawing or side < SMALLEST_PHOTOGRAPH):
-        yield drawn, EDGE, True
+    drawn = np.maximum(np.median(border) - grey, 0)
+    if spread(border) <= 0.005 * drawn.max():
+        # A drawing: the background is of one shade. It may be cropped to the digit.
+        yield View(drawn, DRAWING_EDGE, at_the_edge="kept")
+        return
+    # A photograph. On plain paper even the faint parts of uneven ink are seen; lines, shadows and
+    # what lies beside the paper are not as dark as ink, or reach the edge.
+    on_paper = ink_on_paper(grey, 1 / 6)
+    if on_paper.max() < FAINTEST_INK:
+        on_paper = np.zeros_like(on_paper)
+    yield View(on_paper, PLAIN_EDGE, at_the_edge="refused")
+    yield View(on_paper, PAPER_EDGE, at_the_edge="left out")
+    if max(grey.shape) < SMALLEST_PHOTOGRAPH:
+        # A small drawing with the noise of a JPEG, cropped to the digit.
+        yield View(drawn, DRAWING_EDGE, at_the_edge="kept")
 
 
 def ink_on_paper(grey: NDArray, widest: float) -> Floats:
@@ -218,13 +228,14 @@ def spread(values: NDArray) -> np.floating:
     return 1.4826 * np.median(np.abs(values - np.median(values)))
 
 
-def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
+def cut_out(grey: NDArray, view: View) -> Floats:
     """Cut out the one digit of a picture.
 
     Parameters
     ----------
-    ink, edge, may_touch
-        As `readings` gives them.
+    grey : ndarray of shape (H, W)
+        As `views` gets it.
+    view : View
 
     Returns
     -------
@@ -233,101 +244,141 @@ def cut_out(ink: Floats, edge: float, may_touch: bool) -> Floats:
 
     Raises
     ------
-    ValueError
+    InputError
         If there is no digit, or more than one. It says what was found.
     """
-    if not ink.any():
+    ink = view.ink
+    if ink.max() == 0:
         raise InputError("nothing stands out from the background; expected a digit")
-    parts, count = ndimage.label(ink > edge * ink.max(), EIGHT_NEIGHBOURS)
+    limit = view.edge * np.quantile(ink, 1 - DUST)
+    parts, _ = ndimage.label(ink > limit, EIGHT_NEIGHBOURS)
     mass = np.bincount(parts.ravel(), ink.ravel())[1:]
-    touched = np.unique(border_of(parts))
-    is_inside = ~np.isin(np.arange(1, count + 1), touched) | may_touch
-    main = int(np.argmax(mass))
-    # With a low limit it takes only drawings with nothing else in them, and plain paper.
-    if edge < PHOTOGRAPH_EDGE:
-        others = np.sum(mass[~is_inside])
-        is_plain = edge > EDGE and is_inside[main] and others <= 0.3 * mass[main]
-        mass = mass * is_inside * (is_plain or others == 0)
-    elif not (is_inside[main] or is_cut_off(ink, parts, main, mass)):
-        sides = [max(parts[box].shape) for box in ndimage.find_objects(parts)]
-        mass = mass * is_inside * (max(sides * is_inside) >= smallest_digit(ink.shape))
-    main = int(np.argmax(mass))
-    if not mass[main]:
-        raise InputError("found only lines or shadows that reach the edge; expected a digit")
-    marks = np.count_nonzero(mass >= 0.1 * mass[main])
-    if marks >= 10:
-        raise InputError(f"found {marks} marks, as in text or broken lines; expected a digit")
-    belongs = together(parts, main, mass > 0)
-    marks = 1 + np.count_nonzero(~belongs & (mass >= 0.1 * mass[belongs].sum()))
-    if marks > 1:
-        raise InputError(f"found {marks} marks; expected a single digit")
-    is_digit = np.append(False, belongs & (mass >= 0.01 * mass[main]))[parts]
+    usable = usable_marks(parts, mass, view.at_the_edge)
+    belongs = marks_of_digit(parts, mass * usable)
+    is_digit = np.append(False, belongs & (mass >= DUST_MARK * mass[belongs].max()))[parts]
+    check_surroundings(grey, is_digit)
     height, width = is_digit[box_of(is_digit)].shape
-    longest = max(height, width)
-    if longest < smallest_digit(ink.shape):
-        raise InputError("found nothing larger than a speck; expected a digit")
-    if width > 3 * height:
-        raise InputError("found a line or a row of letters; expected a digit")
     # The white between hatched lines is a part of their stroke.
-    gap = max(round(longest / 25), 1)
-    closed = ndimage.grey_closing(is_digit.astype(np.uint8), gap) > 0
+    hatches = max(round(HATCHES * height), 1)
+    closed = ndimage.grey_closing(is_digit.astype(np.uint8), hatches) > 0
     check_strokes(closed)
     check_lines(closed)
-    reach = math.ceil(longest / (2 if edge == EDGE else 20))
+    # In a drawing the faintest pixels are ink, too; on paper they are not.
+    longest = max(height, width)
+    reach = math.ceil(longest * (0.5 if view.edge == DRAWING_EDGE else THINNEST_STROKE / 2))
     is_near = ndimage.maximum_filter(is_digit, 2 * reach + 1) & np.append(True, belongs)[parts]
     return np.pad(np.where(is_near, ink, 0)[box_of(is_near)], reach)
 
 
-def smallest_digit(shape: tuple[int, ...]) -> float:
-    """Give the longer side of the smallest digit in a picture, in pixels."""
-    return max(SPECK_PIXELS, SPECK_SIDE * max(shape))
+def usable_marks(parts: NDArray, mass: NDArray, at_the_edge: str) -> NDArray[np.bool_]:
+    """Find the marks that may be a part of the digit.
+
+    Parameters
+    ----------
+    parts : ndarray of shape (H, W), integers
+        1 to N in the N marks, 0 between them.
+    mass : ndarray of shape (N,)
+        The ink of each.
+    at_the_edge
+        As in `View`.
+
+    Returns
+    -------
+    ndarray of shape (N,), bool
+    """
+    main = int(np.argmax(mass))
+    touches = np.isin(1 + np.arange(len(mass)), border_of(parts))
+    if at_the_edge == "kept" or not touches.any():
+        return np.full(len(mass), True)
+    if at_the_edge == "refused" and mass[touches].sum() > SMALLEST_MARK * mass[main]:
+        raise InputError("found marks that reach the edge; expected a digit")
+    if not touches[main] or is_cut_off(parts == main + 1):
+        return np.full(len(mass), True)
+    if touches.all():
+        raise InputError("found only lines or shadows that reach the edge; expected a digit")
+    return ~touches
+
+
+def marks_of_digit(parts: NDArray, mass: NDArray) -> NDArray[np.bool_]:
+    """Find the marks of the one digit; raise an InputError if there is a second one.
+
+    Parameters
+    ----------
+    parts : ndarray of shape (H, W), integers
+        1 to N in the N marks, 0 between them.
+    mass : ndarray of shape (N,)
+        The ink of each; 0 for those that are not usable.
+
+    Returns
+    -------
+    ndarray of shape (N,), bool
+    """
+    main = int(np.argmax(mass))
+    belongs = together(parts, main, mass > 0)
+    lengths = np.array([max(parts[box].shape) for box in ndimage.find_objects(parts)])
+    # A thin line has little ink, but is as long as the digit.
+    is_large = (mass >= SMALLEST_MARK * mass[belongs].sum()) | (lengths >= lengths[main])
+    others = np.count_nonzero(is_large & (mass > 0) & ~belongs)
+    if others:
+        raise InputError(f"found {1 + others} marks; expected a single digit")
+    return belongs
+
+
+def is_cut_off(mark: NDArray[np.bool_]) -> bool:
+    """Tell whether a mark may be a digit that the edge of the picture cuts off.
+
+    Lines reach from one side to the opposite one, and shadows lie along the edge.
+    """
+    above, below, left, right = (np.count_nonzero(side) for side in sides_of(mark))
+    longest = max(mark[box_of(mark)].shape)
+    is_across = (above and below) or (left and right)
+    return not is_across and above + below + left + right <= longest / 2
 
 
 def check_strokes(is_digit: NDArray[np.bool_]) -> None:
-    """Raise a ValueError if a mark is filled, not drawn with strokes."""
-    mark = np.pad(is_digit[box_of(is_digit)], 1)
-    widest = 2 * ndimage.distance_transform_edt(mark).max() - 1
-    height, width = np.subtract(mark.shape, 2)
-    is_plate = height / 2 < width <= 3 * height and mark.sum() > FULL * height * width
-    if is_plate or widest > WIDEST_STROKE * max(height, width):
+    """Raise an InputError if a mark is filled, not drawn with strokes."""
+    mark = is_digit[box_of(is_digit)]
+    widest = 2 * ndimage.distance_transform_edt(np.pad(mark, 1)).max() - 1
+    if widest > WIDEST_STROKE * max(mark.shape):
+        raise InputError("found a filled area; expected the strokes of a digit")
+
+
+def check_surroundings(grey: NDArray, is_digit: NDArray[np.bool_]) -> None:
+    """Raise an InputError if strokes are the rim of an area that is as dark as they are.
+
+    Of an area that is wider than any stroke, `ink_on_paper` sees only the rim. A shadow is dark,
+    too, but reaches the edge of the picture.
+    """
+    areas, _ = ndimage.label(grey <= np.quantile(grey[is_digit], 0.9))
+    is_area = np.bincount(areas[is_digit], minlength=areas.max() + 1) > 0
+    is_area[[0, *border_of(areas)]] = False
+    if np.count_nonzero(is_area[areas] & ~is_digit) > 0.5 * np.count_nonzero(is_digit):
         raise InputError("found a filled area; expected the strokes of a digit")
 
 
 def check_lines(is_digit: NDArray[np.bool_]) -> None:
-    """Raise a ValueError if a mark is a bar chart, or has more lines side by side than a digit."""
+    """Raise an InputError if a mark is a grid, text, the bars of a chart, or a pair of axes."""
     mark = is_digit[box_of(is_digit)]
-    height, width = mark.shape
-    longest = max(height, width)
-    is_broad = width > height / 2 and mark.mean() > BROAD
+    bump = math.ceil(BUMP * max(mark.shape))
+    across, down = strokes_of(mark, axis=1), strokes_of(mark, axis=0)
+    if max(np.sum(across > MOST_ACROSS), np.sum(down > MOST_DOWN)) > bump:
+        raise InputError("found a pattern of lines; expected a digit")
     # Bars stand on a line, or lie beside one.
-    for turned, most in ((mark, MOST_ACROSS), (np.rot90(mark), MOST_DOWN)):
-        across, up = strokes_of(turned, axis=1), strokes_of(turned, axis=0)
-        stands = (up == 1) & turned[-math.ceil(longest / 20) :].any(axis=0)
-        if stands.mean() > 0.9 and (is_broad or np.count_nonzero(across > 1) > CURLS * longest):
-            raise InputError("found bars or a filled area; expected the strokes of a digit")
-        if np.count_nonzero(across > most) > CURLS * longest:
-            raise InputError("found a pattern of lines; expected a digit")
+    for turned, up, beside in ((mark, down, across), (np.rot90(mark), across, down)):
+        stands = (up == 1) & turned[-bump:].any(axis=0)
+        if stands.mean() > FULL_LENGTH and np.sum(beside > 2) > bump:
+            raise InputError("found bars; expected a digit")
+    rows, columns = mark.mean(axis=1), mark.mean(axis=0)
+    is_corner = min(rows[-bump:].max(), columns[:bump].max()) > FULL_LENGTH
+    is_open = max(rows[:bump].max(), columns[-bump:].max()) < FULL_LENGTH
+    # A 1 with a foot is narrower.
+    if is_corner and is_open and min(mark.shape) > max(mark.shape) / 2:
+        raise InputError("found the axes of a plot; expected a digit")
 
 
 def strokes_of(mark: NDArray[np.bool_], axis: int) -> NDArray:
     """Count the strokes that each row (axis 1) or column (axis 0) of a mark crosses."""
     return np.count_nonzero(np.diff(np.pad(mark, 1), axis=axis), axis=axis)[1:-1] / 2
-
-
-def is_cut_off(ink: Floats, parts: NDArray, main: int, mass: NDArray) -> bool:
-    """Tell whether a mark at the picture's edge is a digit that was cut off, or paper.
-
-    Lines reach from side to side, shadows lie along the edge, and neither is alone.
-    """
-    above, below, left, right = (np.count_nonzero(side == main + 1) for side in sides_of(parts))
-    longest = max(parts[box_of(parts == main + 1)].shape)
-    return bool(
-        ink.max() > 2 * FAINTEST_INK
-        and not (above and below)
-        and not (left and right)
-        and above + below + left + right <= longest / 2
-        and np.sum(mass >= mass[main] / 10) == 1
-    )
 
 
 def together(parts: NDArray, main: int, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -351,7 +402,8 @@ def together(parts: NDArray, main: int, usable: NDArray[np.bool_]) -> NDArray[np
     boxes = [[(side.start, side.stop) for side in box] for box in ndimage.find_objects(parts)]
     start, stop = np.moveaxis(np.array(boxes), 2, 0)
     belongs = np.arange(len(boxes)) == main
-    width = stroke_width(parts == main + 1)
+    # The ends of a stroke are fainter than its edges by about a pixel each.
+    width = 2 + stroke_width(parts == main + 1)
     height, length = (stop - start)[main]
     reach = max(0.15 * min(max(height, length), 3 * height), width)
     while True:
@@ -373,7 +425,7 @@ def box_of(is_ink: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 
 def widen(ink: Floats) -> Floats:
-    """Widen the strokes of a fine pen, until they are as wide as most of MNIST's.
+    """Widen the strokes of a fine pen to `THINNEST_STROKE`; MNIST's pens were not as fine.
 
     Parameters
     ----------
@@ -384,17 +436,18 @@ def widen(ink: Floats) -> Floats:
     -------
     ndarray of shape (H, W), float
     """
-    is_stroke = ink > ink.max() / 2
-    longest = max(is_stroke[box_of(is_stroke)].shape)
-    width = stroke_width(is_stroke)
-    if width >= FINE_STROKE * longest:
-        return ink
-    return ndimage.grey_dilation(ink, math.ceil(USUAL_STROKE * longest - width))
+    is_stroke = ink > DRAWING_EDGE * ink.max()
+    missing = THINNEST_STROKE * max(is_stroke[box_of(is_stroke)].shape) - stroke_width(is_stroke)
+    # Of MNIST's images none lacks 0.7 pixels.
+    return ndimage.grey_dilation(ink, 1 + max(math.floor(missing + 0.3), 0))
 
 
 def stroke_width(is_stroke: NDArray[np.bool_]) -> float:
-    """Estimate how wide strokes are: four times the mean distance from their edge."""
-    return 4 * ndimage.distance_transform_edt(is_stroke)[is_stroke].mean() - 1
+    """Estimate how wide strokes are, in pixels: four times the mean distance from their edge."""
+    # In half pixels, so that a line of a single pixel has an inside. The edge is one half of such a
+    # half away from the first one outside.
+    halves = np.kron(np.pad(is_stroke[box_of(is_stroke)], 1), np.ones((2, 2)))
+    return 2 * (ndimage.distance_transform_edt(halves)[halves > 0].mean() - 0.5)
 
 
 def to_mnist(ink: NDArray) -> NDArray[np.uint8]:
@@ -409,11 +462,11 @@ def to_mnist(ink: NDArray) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of shape (28, 28), uint8, values 0 to 255
-        The longer side of what has a part of `EDGE` of the most ink becomes 20 pixels, the shorter
+        The longer side of what has `DRAWING_EDGE` of the most ink becomes 20 pixels, the shorter
         one a whole number, so that an image of MNIST stays as it is. A pixel is the mean of the
         area that it covers. The most is 255. What is outside of the 28×28 pixels is lost.
     """
-    rows, columns = box_of(ink > EDGE * ink.max())
+    rows, columns = box_of(ink > DRAWING_EDGE * ink.max())
     longest = max(rows.stop - rows.start, columns.stop - columns.start)
     amounts = coverage(rows, longest, len(ink)) @ ink @ coverage(columns, longest, len(ink.T)).T
     # A little more than a half, so that rounding errors do not decide about halves.

@@ -43,7 +43,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
 
     Raises
     ------
-    ValueError
+    InputError
         If the file is missing, damaged, no image, an animation or too large. It says what is wrong.
     """
     name = os.fspath(path)
@@ -54,7 +54,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
             raise InputError("is a pattern that no file matches")
         # Opening a pipe would wait for a writer.
         if Path(name).exists() and not Path(name).is_file():
-            raise InputError("is a folder" if Path(name).is_dir() else "is no regular file")
+            raise InputError("is a folder" if Path(name).is_dir() else "is not a regular file")
         with Image.open(name) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise InputError(
@@ -82,7 +82,7 @@ def what_it_is(path: str) -> str:
 
 
 def to_grey(image: Image.Image) -> NDArray[np.float32]:
-    """Turn an image of any mode into shades of grey; raise a ValueError if it has none.
+    """Turn an image of any mode into shades of grey; raise an InputError if it has none.
 
     Parameters
     ----------
@@ -106,7 +106,10 @@ def to_grey(image: Image.Image) -> NDArray[np.float32]:
         image = image.resize((width, height), Image.Resampling.NEAREST)
     if image.mode.startswith(("I", "F")):
         # Pillow would cut such values off at 255.
-        return np.asarray(image, dtype=np.float32)
+        grey = np.asarray(image, dtype=np.float32)
+        if not np.isfinite(grey).all():
+            raise InputError("has pixels that are infinite or not a number")
+        return grey
     if image.has_transparency_data:
         image = fill_transparent(image.convert("RGBA"))
     return np.asarray(image.convert("L"), dtype=np.float32)
