@@ -19,12 +19,12 @@ import pytest
 
 import utils
 from common.errors import FileError, InputError
-from tools.check import FULL, __main__, mistakes, runner, sandbox
+from tools.check import CHECKS, FULL, __main__, mistakes, runner, sandbox
 from tools.check.answers import agree, find_mistake, require, require_result
 from tools.check.arguments import call, takes_lambda
 from tools.check.folders import copy_solution, find_solution
 from tools.check.oracles import LOGISTIC, SOFTMAX
-from tools.check.runner import CHECKS, Result
+from tools.check.runner import Result
 
 ROOT = Path(utils.__file__).parent
 SOLUTION = ROOT / "tests" / "tools" / "check_solutions"

@@ -971,10 +971,13 @@ BAD_IMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "is an SVG; save it as PNG",
     ),
     "*.png": (lambda path: None, "is a pattern that no file matches"),
-    "bytes.png": (lambda path: path.write_bytes(bytes(range(256))), "is no image that Pillow can"),
+    "bytes.png": (
+        lambda path: path.write_bytes(bytes(range(256))),
+        "is not an image that Pillow can",
+    ),
     "short.png": (lambda path: path.write_bytes(GOOD_PNG[:50]), "cannot be read ("),
     "few rows.png": (lambda path: path.write_bytes(png(28, 28, bytes(9))), "cannot be read ("),
-    "no width.png": (lambda path: path.write_bytes(png(0, 28, b"")), "is no image that Pillow"),
+    "no width.png": (lambda path: path.write_bytes(png(0, 28, b"")), "is not an image that Pillow"),
     "large.png": (
         lambda path: path.write_bytes(png(20_000, 15_000, b"")),
         "has 20000 × 15000 pixels; expected at most 200 million",

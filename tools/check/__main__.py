@@ -11,9 +11,9 @@ import pandas as pd
 from common.command_line import EXIT_ERROR, Parser, fail, positive_int, run
 from common.errors import InputError
 from common.files import atomic_path, check_directory, check_file
-from tools.check import FULL, PENALTIES, WIDTH, sandbox
+from tools.check import CHECKS, FULL, PENALTIES, WIDTH, sandbox
 from tools.check.folders import find_solution
-from tools.check.runner import CHECKS, MARKS, Result, run_checks
+from tools.check.runner import MARKS, Result, run_checks
 
 PASSED = ("passed", "advice")
 # The verdict on all checks of a folder in which there is no solution.

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tools.check import COURSE_MODULES, FULL, JOURNAL, PENALTIES
+from tools.check import CHECKS, COURSE_MODULES, FULL, JOURNAL, PENALTIES, name_of_test
 from tools.check.answers import ADVICE, NOTES, ONE_ELEMENT, layout
 from tools.check.child import prepare_process
 from tools.check.folders import copy_solution
@@ -49,7 +49,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--solution is {solution or 'not given'}; expected --solution DIR")
     config.addinivalue_line("filterwarnings", "ignore")
     if not config.getoption("full"):
-        config.option.deselect = [f"tools/check/test_solution.py::test_{check}" for check in FULL]
+        config.option.deselect = [
+            f"tools/check/test_solution.py::{name_of_test(check)}" for check in FULL
+        ]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,7 +90,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
             report.outcome, report.longrepr = "failed", text
         if JOURNAL in os.environ:
             with open(os.environ[JOURNAL], "a", encoding="utf-8") as file:
-                print(json.dumps([item.name.removeprefix("test_"), status, text]), file=file)
+                check = next(check for check in CHECKS if name_of_test(check) == item.name)
+                print(json.dumps([check, status, text]), file=file)
     return report
 
 

@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 
 import matplotlib
 
-from tools.check import JOURNAL, sandbox, test_solution
+from tools.check import JOURNAL, name_of_test, sandbox, test_solution
 from tools.check.folders import copy_solution
 
-# In the order of the tasks.
-CHECKS = [name.removeprefix("test_") for name in vars(test_solution) if name.startswith("test_")]
 # How much of a journal is read, in characters.
 MAX_JOURNAL = 1 << 20
 # The verdicts on a check, and their letters in a table.
@@ -91,7 +89,7 @@ def run_process(
         shutil.copytree(matplotlib.get_cachedir(), own / "matplotlib", ignore=left_out)
         journal = own / "journal"
         journal.touch()
-        tests = [f"{test_solution.__file__}::test_{check}" for check in checks]
+        tests = [f"{test_solution.__file__}::{name_of_test(check)}" for check in checks]
         command = [*LIMITS, sys.executable, "-m", "pytest", *tests]
         command += ["--full", f"--solution={copy}", *options]
         command += ["--override-ini=addopts=", "--capture=no", "-p", "no:cacheprovider"]

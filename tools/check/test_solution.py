@@ -55,10 +55,10 @@ def softmax() -> Kind:
     return replace(SOFTMAX, models=locate("task3a"), trainers=locate("task3"))
 
 
-@pytest.fixture
+@pytest.fixture(params=["logistic", "softmax"])
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """Return the model that a check has in its name. A check for both models has two names."""
-    return softmax() if "softmax" in request.node.name else LOGISTIC
+    """Return the model to check: a check that asks for it runs for both."""
+    return softmax() if request.param == "softmax" else LOGISTIC
 
 
 OVERFLOW = "pixels are uint8, in which 2 * 200 is 144; convert first: X.astype(float)"
@@ -123,7 +123,7 @@ def outlines(images: Array) -> list[bytes]:
     return [row.tobytes() for row in pixels > pixels.min(axis=1, keepdims=True)]
 
 
-def test_logistic_initial_w(kind: Kind) -> None:
+def test_initial_w(kind: Kind) -> None:
     """The weights of a new model are zero."""
     w = load_model(kind).w
     called = f"a new {kind.models}.{kind.model}: .w"
@@ -133,7 +133,7 @@ def test_logistic_initial_w(kind: Kind) -> None:
     require(called, w, np.zeros((785, kind.K)), hint=hint)
 
 
-def test_logistic_outputs(kind: Kind) -> None:
+def test_outputs(kind: Kind) -> None:
     """The model's ``forward`` applies the activation function to X w."""
     X, targets, w = kind.samples(N)
     model = load_model(kind, "forward")
@@ -147,7 +147,7 @@ def test_logistic_outputs(kind: Kind) -> None:
 INTEGERS = "targets are integers, and so is np.zeros_like(targets): it cuts off the decimals"
 
 
-def test_logistic_loss(kind: Kind) -> None:
+def test_loss(kind: Kind) -> None:
     """The loss of given outputs is the mean over the batch, a float."""
     X, targets, w = kind.samples(N)
     outputs = kind.activation(X @ w)
@@ -170,7 +170,7 @@ def gradient(model: Any, X: Array, outputs: Array, targets: Array, w: Array) -> 
     return np.array(model.grad)
 
 
-def test_logistic_gradient(kind: Kind) -> None:
+def test_gradient(kind: Kind) -> None:
     """The gradient without a penalty agrees with central differences."""
     X, targets, w = kind.samples(20)
     returned = gradient(load_model(kind, "backward"), X, kind.activation(X @ w), targets, w)
@@ -179,7 +179,7 @@ def test_logistic_gradient(kind: Kind) -> None:
     require(called, returned, kind.gradient(X, targets, w), mistakes.GRADIENT, case)
 
 
-def test_logistic_large_logits(kind: Kind) -> None:
+def test_large_logits(kind: Kind) -> None:
     """Logits of thousands make neither outputs nor losses NaN. No edition asks for that."""
     X, _, w = kind.samples(N)
     X[:, 0] = np.where(X[:, 0] > 0, 1, -1)
@@ -210,7 +210,7 @@ FINITE = {
 }
 
 
-def test_logistic_accuracy(kind: Kind) -> None:
+def test_accuracy(kind: Kind) -> None:
     """The accuracy is the fraction of right predictions; with a single output, 0.5 counts as 1."""
     # With 200 samples, a number of samples is not a percentage.
     X, targets, w = kind.predictable_samples(200)
@@ -257,7 +257,7 @@ def small_data(kind: Kind, batches: int = 5) -> list[Array]:
     return [w, X, Y, *kind.samples(BATCH, seed=1)[:2]]
 
 
-def test_logistic_train_step(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_step(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step is w ← w − η grad, and returns the loss before it."""
     w, X, Y, *validation = small_data(kind)
     trainer = make_trainer(kind, monkeypatch, w, X, Y, *validation)
@@ -276,7 +276,7 @@ def test_logistic_train_step(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> Non
     require(called, np.squeeze(loss), kind.loss(Y, outputs), mistakes.STEP_LOSS, case)
 
 
-def test_logistic_validation(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """A validation returns the loss and both accuracies of the current weights."""
     w, X, Y, X_val, Y_val = small_data(kind)
     trainer = make_trainer(kind, monkeypatch, w, X, Y, X_val, Y_val)
@@ -300,13 +300,6 @@ def test_one_hot() -> None:
     returned = require_result(called, load(models, "one_hot_encode")(Y.copy(), 10), given=Y)
     case = Case(SOFTMAX, Y, targets=Y)
     require(called, returned, np.eye(10)[Y[:, 0]], mistakes.ONE_HOT, case)
-
-
-# The same for the other model: `kind` goes by the name.
-test_softmax_initial_w = test_logistic_initial_w
-test_softmax_outputs = test_logistic_outputs
-test_softmax_loss = test_logistic_loss
-test_softmax_gradient = test_logistic_gradient
 
 
 def penalty_models() -> Iterator[tuple[str, str]]:
@@ -348,12 +341,6 @@ def test_l2_gradient(request: pytest.FixtureRequest) -> None:
     }
     called = f"{place}(λ).backward(…): .grad for λ = {LAMBDA}, minus .grad for λ = 0"
     require(called, returned, LAMBDA * factor * w, table, Case(SOFTMAX, X, targets, w))
-
-
-test_softmax_large_logits = test_logistic_large_logits
-test_softmax_accuracy = test_logistic_accuracy
-test_softmax_train_step = test_logistic_train_step
-test_softmax_validation = test_logistic_validation
 
 
 def watched_run(trainer: Any, num_epochs: int) -> tuple[list[Array], list[int], Any]:

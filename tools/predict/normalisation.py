@@ -152,7 +152,7 @@ def dark_on_light(grey: NDArray) -> NDArray:
 
 
 def block_means(grey: NDArray, step: int) -> Floats:
-    """Compute the means of blocks of so many rows and columns; what is left over is left out."""
+    """Compute the means of blocks of this many rows and columns; a remainder is dropped."""
     height, width = (side // step * step for side in grey.shape)
     if not height or not width:
         return grey

@@ -74,11 +74,11 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
 
 
 def what_it_is(path: str) -> str:
-    """Say what a file is that is no image."""
+    """Describe a file that is not an image."""
     with open(path, "rb") as file:
         start = file.read(2000)
     found = (text for kind, text in NO_IMAGES.items() if re.match(kind, start, re.DOTALL))
-    return next(found, "is no image that Pillow can read")
+    return next(found, "is not an image that Pillow can read")
 
 
 def to_grey(image: Image.Image) -> NDArray[np.float32]:

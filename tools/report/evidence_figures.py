@@ -45,13 +45,13 @@ def figure_over_lambda(early: pd.DataFrame, optima: pd.DataFrame) -> Figure:
     loss.set(yscale="log", yticks=[0.1, 0.2, 0.3, 0.5, 1])
     loss.set_yticks([], minor=True)
     loss.yaxis.set_major_formatter("{x:g}")
-    looks: dict[str, dict[str, Any]] = {
+    lines: dict[str, dict[str, Any]] = {
         "validation": {"color": VALIDATION, "linewidth": 1.4, "linestyle": "-"},
         "training": {"color": TRAINING, "linewidth": 0.6, "linestyle": "-"},
         "minimum of J": {"color": "black", "marker": "s", "markersize": 3, "linestyle": "-"},
         "stopped early": {"color": "black", "marker": "o", "markersize": 5, "linestyle": ":"},
         "stopped early, λ = 0": {"color": "black", "linestyle": (0, (1, 3))},
     }
-    handles = [loss.plot([], [], label=label, **look)[0] for label, look in looks.items()]
+    handles = [loss.plot([], [], label=label, **style)[0] for label, style in lines.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
     return figure

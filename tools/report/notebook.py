@@ -80,10 +80,16 @@ def execute(notebook: NotebookNode, folder: Path, quiet: bool = True) -> None:
     places = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     where = "before the first cell"
-    # Some terminals do not report their size. disable=None: only a terminal gets the bar.
-    looks: Any = {"ncols": 60, "nrows": 20, "leave": False, "disable": quiet or None}
-    text = "cell {n_fmt} of {total_fmt}, {elapsed}"
-    bar = tqdm(total=len(notebook.cells), bar_format=text, mininterval=0, **looks)
+    bar = tqdm(
+        total=len(notebook.cells),
+        bar_format="cell {n_fmt} of {total_fmt}, {elapsed}",
+        mininterval=0,
+        leave=False,
+        # Some terminals do not report their size.
+        ncols=60,
+        nrows=20,
+        disable=quiet or None,  # None: only a terminal gets the bar.
+    )
     try:
         with bar, client.setup_kernel(env=environment, stdout=DEVNULL, stderr=DEVNULL):
             for index, cell in enumerate(notebook.cells):

@@ -7,10 +7,7 @@ resamples both: a table of seeds × images gets its rows and its columns drawn w
 independently of each other.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
@@ -75,8 +72,3 @@ def interval(resampled: NDArray[np.floating]) -> tuple[float, float]:
     """Cut the same share off both ends of resampled values."""
     low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
-
-
-def seed_interval(differences: Sequence[float] | NDArray | pd.Series) -> tuple[float, float]:
-    """Estimate the 95 % interval of a mean over seeds by Student's t."""
-    return tuple(scipy.stats.ttest_1samp(differences, 0).confidence_interval(CONFIDENCE))
